@@ -79,6 +79,15 @@ def test_words_in_charts_can_be_read_on_a_telephone_and_do_not_overlap(opened: P
             assert drawing["over"] == []
 
 
+def test_no_cell_of_the_decision_runs_over_the_next(first: Page):
+    """Rows to write in have a height; on a telephone a long text in one lay over the row below."""
+    for size in ({"width": 1280, "height": 900}, PHONE, SMALL):
+        first.set_viewport_size(size)
+        cells = first.locator(".decision td").evaluate_all("cells => cells.map(c => c.scrollHeight - c.clientHeight)")
+        assert len(cells) > 5
+        assert max(cells) <= 0
+
+
 def test_axe_finds_nothing_against_wcag_2_2_aa(opened: Page):
     found = Axe().run(opened, options=WCAG)
     assert found.violations_count == 0, found.generate_report()

@@ -22,6 +22,7 @@ from dnapredict.features.factors import factor_register
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.worklist.files.excel_worklist import Note, note_of
+from dnapredict.worklist.files.kept_list import ListIdentity
 
 BANDS = ((0.66, "High"), (0.33, "Medium"), (0.0, "Lower"))
 
@@ -65,6 +66,7 @@ class AgeScorer:
         capacity: int | None,
         reasons: bool,
         record_calls: bool = False,  # noqa: ARG002
+        identity: ListIdentity | None = None,  # noqa: ARG002
     ) -> pa.Table:
         lines = [
             _line(row, reasons=reasons, version=self.model_version) | {"row_number": row.get("row_number", number)}

@@ -1,5 +1,7 @@
 """Threads of the service go on after any error."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -84,3 +86,32 @@ def test_the_champion_is_looked_for_again_after_any_error() -> None:
         assert champion.scorer is None
     champion.refresh()
     assert champion.require().model_version == "7"
+
+
+FIRST_NOTES = """
+import subprocess
+import sys
+import threading
+from dnapredict.service.prometheus_metrics import note_background
+
+failed, together = [], threading.Barrier(8)
+
+def note(number):
+    together.wait()
+    try:
+        note_background(str(number), failed=False, seconds=0.0)
+    except Exception as error:
+        failed.append(type(error).__name__)
+
+threads = [threading.Thread(target=note, args=[number]) for number in range(8)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(failed)
+"""
+
+
+def test_threads_that_are_counted_for_the_first_time_at_once_are_all_counted():
+    done = subprocess.run([sys.executable, "-c", FIRST_NOTES], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

@@ -44,6 +44,9 @@ COMMANDS = """
     score good.csv --out list.csv --home home               | 12   | holds no model
     promote 1 --home home                                   | 12   | no model
     serve --home home                                       | 12   | no model
+    outcomes bad.csv --home home                            | 10   | 100.0% of 60 rows
+    outcomes good.csv --home home                           | 14   | nothing was scored here yet
+    outcomes good.csv --home file                           | 14   | is a file, and a home is a folder
     score good.csv --out list.csv --home file               | 14   | is a file, and a home is a folder
     promote 1 --home file                                   | 14   | is a file, and a home is a folder
 """

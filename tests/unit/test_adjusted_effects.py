@@ -105,8 +105,8 @@ def test_effects_are_those_of_a_regression_on_all_rows(shifts):
         (("disability", "yes"), "no"),
         (("site", "S1"), "S2"),
     ):
-        difference = found[grouping, code].level.value - found[grouping, other].level.value
-        error = math.hypot(found[grouping, code].level.error, found[grouping, other].level.error)
+        difference = found.level(grouping, code).value - found.level(grouping, other).value
+        error = math.hypot(found.level(grouping, code).error, found.level(grouping, other).error)
         assert difference == pytest.approx(exact[grouping, code], abs=max(0.05, error))
 
 
@@ -139,7 +139,7 @@ def test_a_group_that_is_cut_from_calls_is_called_less_than_its_risks():
     effects = effects_in("not asked cut from calls")
     assert effects["ethnicity", "99"].called.value < -0.15
     assert abs(effects["ethnicity", "A"].called.value) < 0.02
-    assert abs(effects["ethnicity", "99"].level.value) < 0.2
+    assert abs(effects.level("ethnicity", "99").value) < 0.2
 
 
 def test_unions_have_effects_too():

@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
+from dnapredict.data.contract.codes import CONTROL, TREATMENT
 from dnapredict.fairness import AuditData, ReportContext, judge, run
 from dnapredict.fairness.compare.hold_out import hold_out_size
 from dnapredict.fairness.measure.audit_counts import count
 from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS
+from dnapredict.fairness.measure.call_effects import ARM_COUNTS
 from dnapredict.fairness.measure.group_metrics import observed_over_expected, rate
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.fairness.measure.row_counting import count_groups
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 from dnapredict.fairness.report.report_files import as_json, render
-from dnapredict.fairness.verdicts import Verdict
+from dnapredict.fairness.verdicts import Cause, Verdict
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
@@ -218,3 +220,47 @@ def test_a_hold_out_is_larger_where_a_smaller_gap_matters_and_none_is_named_wher
     usual, strict = (hold_out_size(tolerance=limit, **asked) for limit in (0.05, 0.04))
     assert strict.per_week * strict.weeks > usual.per_week * usual.weeks
     assert hold_out_size(tolerance=0.05, **(asked | {"missed": 300, "reached": 100, "planned": 330})) is None
+
+
+def in_a_trial(table: pa.Table) -> pa.Table:
+    """The appointments with the arms of a trial: everyone on the list who was called was chosen by lot."""
+    selected, contacted = (
+        table[name].to_numpy(zero_copy_only=False).astype(bool) for name in ("selected", "contacted")
+    )
+    arm = np.where(contacted, TREATMENT, np.where(selected, CONTROL, ""))
+    return with_columns(table, trial_arm=pa.array(np.where(arm == "", None, arm).tolist(), pa.string()))
+
+
+def groups_with_effect(table: pa.Table) -> list[tuple[str, str, Verdict]]:
+    """The groups of which the effect of calls is named as why they look behind, and their verdicts."""
+    gate = run(AuditData.of(table), policy=POLICY, context=CONTEXT).gate("G3")
+    assert gate is not None
+    return [(check.grouping, check.group.code, check.verdict) for check in gate.checks if check.cause is Cause.CALLS]
+
+
+@pytest.mark.parametrize("seed", [61_000, 61_001])
+def test_the_effect_of_calls_is_named_where_a_trial_shows_it_and_fails_nobody(seed: int):
+    """Calls help one group: in the records it is reached less than others, without calls as well as they are."""
+    table = PlantedWorld("calls help one group", seed=seed).table()
+    found = groups_with_effect(in_a_trial(table))
+    assert [at[:2] for at in found] == [("ethnicity", "J")]
+    assert found[0][2] is not Verdict.FAIL
+    assert groups_with_effect(table) == []  # without arms nobody can tell
+
+
+def test_calls_that_help_everyone_alike_are_no_cause():
+    table = in_a_trial(called(World(appointments=60_000, seed=3).table(), share=0.9, seed=3))
+    assert groups_with_effect(table) == []
+
+
+def test_arms_of_several_trusts_add_up():
+    table = in_a_trial(called(World(appointments=9_000, seed=4).table(), share=0.9, seed=4))
+    trust = table["patient"].to_numpy() % 2
+    parts = [count(AuditData.of(table.filter(pa.array(trust == number))), POLICY) for number in range(2)]
+    both, whole = (parts[0] + parts[1]).arms, count(AuditData.of(table), POLICY).arms
+    assert both.keys() == whole.keys()
+    for name, cube in whole.items():
+        assert both[name].codes == cube.codes
+        assert (both[name].sums == cube.sums).all()
+        treated, control = (cube.sums.sum(axis=0)[ARM_COUNTS.index(arm)] for arm in ("treated", "control"))
+        assert treated > control > 0

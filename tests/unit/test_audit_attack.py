@@ -43,6 +43,8 @@ from dnapredict.fairness.measure.groupings import GROUPINGS, everyone_membership
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.fairness.measure.row_counting import count_groups as counted_of
 from dnapredict.fairness.report.charts import charts
+from dnapredict.fairness.report.csv_tables import csv_files
+from dnapredict.fairness.report.report_files import as_json, render, render_tables
 from dnapredict.worklist.plan.allocation import RULES
 from dnapredict.worklist.plan.call_assignment import allocated
 
@@ -410,6 +412,34 @@ def test_charts_and_pages_are_drawn_from_published_numbers_alone():
         )
         if name in {*NAMES, "n", "fewer"}:
             assert value is None or int(value) % 5 == 0, name
+
+
+def test_the_pages_say_nothing_that_audit_json_does_not_hold():
+    """Text, tooltips and coordinates of both pages are made of what the other tests attack as JSON and CSV."""
+    table = world(1, appointments=2_000)
+    context = dataclasses.replace(CONTEXT, rows_expected=2_003, accumulated={("sex", "1"): (1.25, -0.75)})
+    result = run(AuditData.of(table), policy=POLICY, context=context)
+    assert result.increments
+    told = dataclasses.replace(
+        result,
+        publication=None,
+        increments=(),
+        context=dataclasses.replace(result.context, rows_expected=None, accumulated={}),
+    )
+    assert as_json(told) == as_json(result)
+    assert csv_files(told) == csv_files(result)
+    pages = [
+        (
+            render(one, figures_sha256="", tables_sha256=""),
+            render_tables(one, figures_sha256=""),
+        )
+        for one in (result, told)
+    ]
+    assert pages[0] == pages[1]
+    fields = {field.name for field in dataclasses.fields(result)} - {"publication", "increments"}
+    # What is written under another name; everything else has its own.
+    names = {"everyone": "overall", "tables": "groupings", "chart_data": "pictures", "allocation_costs": "sharing"}
+    assert {names.get(name, name) for name in fields} - {"absent"} <= as_json(result).keys()
 
 
 def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():

@@ -15,13 +15,17 @@ import pytest
 from benchmarks.audit_worlds import World
 from tests.unit.test_audit_attack import ALL_NAMES, POLICY, Attack, Cell, given_back, groups_of, number_of, small_cells
 
+from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext, remembered, run, write
 from dnapredict.fairness.access import AccessAssessment, AccessContext, AccessData, assess
 from dnapredict.fairness.access import write as write_access
-from dnapredict.fairness.measure.audit_counts import memberships
+from dnapredict.fairness.measure.audit_counts import AuditCounts, memberships
+from dnapredict.fairness.measure.audit_counts import count as counts_of
 from dnapredict.fairness.measure.counts import CountedGrouping
-from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.measure.membership import WITHHELD, Group
 from dnapredict.fairness.measure.row_counting import count_groups
+from dnapredict.fairness.pooling.protection import protected_counts
+from dnapredict.fairness.pooling.published_counts import publication_of_counts
 
 _ASKED = 60  # of some 1,500 small counts, drawn by lot: each takes two linear programs
 IN_CHART = ("missed", "reached")
@@ -135,6 +139,74 @@ def test_two_reports_of_a_home_give_no_small_number_by_subtraction(seed: int, sh
     assert len(known) == _ASKED
     assert given_back({cell: ends for cell, _, ends in known}) == []
     assert all(low - 1e-6 <= truth <= high + 1e-6 for _, truth, (low, high) in known)
+
+
+def give_counts(table: pa.Table, home: Path, *, data: str) -> tuple[AuditCounts, Counted]:
+    """The protected counts of `table`, remembered by a home, and its exact counts."""
+    exact_counts = counts_of(AuditData.of(table), POLICY)
+    protected, _ = protected_counts(exact_counts, POLICY.disclosure)
+    days = table["starts_at"].to_numpy().astype("datetime64[D]")
+    home.mkdir(exist_ok=True)
+    with remembered(home) as memory:
+        before = memory.before(
+            "counts", (days.min().item(), days.max().item()), data_sha256=data, listed=("model", "a tenth")
+        )
+        assert before is not None
+        memory.keep(publication_of_counts(exact_counts, protected, rule=POLICY.disclosure, before=before))
+    return protected, dict(exact_counts.counted)
+
+
+def told_by_file(attack: Attack, protected: AuditCounts, counted: Counted) -> None:
+    """Add to an attack the exact numbers of a file of counts; of groups that were put together, their sum."""
+    for name, one in protected.counted.items():
+        kept = {group.code for group in one.groups}
+        held = [group.code for group in counted[name].groups if group.code not in kept]
+        for group, own in zip(one.groups, one.counts, strict=True):
+            codes = held if group == WITHHELD else [group.code]
+            for told in IN_FILE:
+                attack._between({(told, name, code): 1.0 for code in codes}, own.counted(told), own.counted(told))
+
+
+IN_FILE = ("appointments", "missed", "selected", "reached", "unrecorded")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_file_of_counts_and_a_later_report_give_no_small_number_back(seed: int, tmp_path: Path):
+    table, home = world(seed, 1_500), tmp_path / "home"
+    protected, exact_counts = give_counts(table, home, data="year")
+    counted = publish(table, tmp_path / "report", home, data="year")
+    attack = Attack(tmp_path / "report", groups_of(counted))
+    told_by_file(attack, protected, exact_counts)
+    attack.low |= zeros_among(attack.low, exact(counted))
+    secrets = small_cells(counted)
+    asked = sorted(secrets)
+    found = attack.possible([asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]])
+    assert given_back(found) == []
+    assert all(low - 1e-6 <= secrets[cell] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+def test_files_of_counts_of_overlapping_days_are_refused(tmp_path: Path):
+    """Eleven months and the year, each protected by itself, would give the numbers of December by subtraction."""
+    year = world(0, 1_500)
+    tables = {"eleven months": until(year, 12), "year": year}
+    numbers = []
+    for name, table in tables.items():
+        protected, _ = give_counts(table, tmp_path / f"home of {name}", data=name)
+        numbers.append(
+            {
+                (told, at, group.code): own.counted(told)
+                for at, one in protected.counted.items()
+                for group, own in zip(one.groups, one.counts, strict=True)
+                for told in IN_FILE
+            }
+        )
+    assert [cell for cell in numbers[0].keys() & numbers[1].keys() if 0 < numbers[1][cell] - numbers[0][cell] < 8]
+    home = tmp_path / "home"
+    give_counts(tables["eleven months"], home, data="eleven")
+    give_counts(tables["eleven months"], home, data="eleven")  # the same again tells nothing new
+    with pytest.raises(DataError, match="overlap with"):
+        give_counts(year, home, data="year")
+    give_counts(year.slice(until(year, 12).num_rows), home, data="december")
 
 
 def with_bookings(table: pa.Table) -> pa.Table:

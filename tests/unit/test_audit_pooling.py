@@ -1,5 +1,6 @@
 """Several trusts and several products, from extracts to pages: what is written, and what the order of rows changes."""
 
+import datetime
 import functools
 import json
 import operator
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.audit_worlds import OddWorld, World
 from benchmarks.planted_worlds import PlantedWorld
 from tests.plain_words import BANNED
+from tests.property.test_audit_pool import provenance
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
@@ -21,6 +23,8 @@ from dnapredict.config.training_config import Setting
 from dnapredict.errors import UsageError
 from dnapredict.fairness import AuditData, ReportContext, Verdict
 from dnapredict.fairness.measure.audit_counts import AuditCounts, count
+from dnapredict.fairness.pooling.counts_file import TrustCounts
+from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context
 from dnapredict.fairness.run_audit import evidence_of, judge_gates
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
@@ -104,7 +108,7 @@ def counted(folder: Path, name: str, *, policy: Policy, seed: int) -> Path:
         trust=f"Trust {name}",
         setting=SETTING,
         policy=policy,
-        home=folder / "home",
+        home=folder / f"home of {name}",
         scores=scores(folder, of, "honest"),
     )
     assert written.is_exact is (policy.pooling.protect == "none")
@@ -145,6 +149,26 @@ def failed(counts: AuditCounts) -> set[tuple[str, str]]:
     _, gates = judge_gates(evidence_of(counts, policy=POLICY, context=context))
     failed = (check for gate in gates for check in gate.checks if check.verdict is Verdict.FAIL)
     return {(check.grouping, check.group.code) for check in failed if check.grouping != "all"}
+
+
+@pytest.mark.parametrize(("seed", "under_scored"), [(0, None), (1, None), (2, "J")])
+def test_the_verdict_of_a_trusts_place_is_that_of_all_its_gates(seed: int, under_scored: str | None):
+    """A place leaves out what cannot change its verdict; it is small trusts whose strict label turns verdicts."""
+    table = World(appointments=20_000, seed=seed, mislabelled=0.03, under_scored=under_scored).table()
+    trust = table["patient"].to_numpy() % 2
+    trusts = [
+        TrustCounts(f"{number}.json", provenance(f"Trust {number}"), counts_of_trust(table, trust == number))
+        for number in range(2)
+    ]
+    context = pool_context(trusts, code_revision="", created_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    lenient = POLICY.model_copy(update={"may_be_absent": POLICY.compared})
+    for place, one in zip(audit_pool(trusts, policy=POLICY, context=context).trusts, trusts, strict=True):
+        assert one.counts.strict
+        assert place.verdict is judge_gates(evidence_of(one.counts, policy=lenient, context=context))[0]
+
+
+def counts_of_trust(table: pa.Table, rows: np.ndarray) -> AuditCounts:
+    return count(AuditData.of(table.filter(pa.array(rows))), POLICY)
 
 
 def test_a_file_of_counts_is_for_its_owner_and_holds_no_patient_and_no_appointment(tmp_path: Path):

@@ -31,6 +31,7 @@ VERBS = (
     "refresh",
     "score",
     "serve",
+    "outcomes",
 )
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",

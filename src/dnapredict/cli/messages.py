@@ -164,13 +164,35 @@ def comparison_json(comparison: "ModelComparison", *, versions: tuple[str, str])
 def comparison_lines(comparison: "ModelComparison", *, versions: tuple[str, str]) -> Iterator[str]:
     """The comparison for a person, with the verdict first; counts rounded, none of a population of few."""
     from dnapredict.data.small_numbers import publish_count
-    from dnapredict.public_api.results import POPULATIONS
 
     one, other = versions
     yield comparison.verdict(*_versions(versions))
-    rule = _disclosure()
-    total = publish_count(comparison.n, rule)
+    total = publish_count(comparison.n, _disclosure())
     yield f"On {total:,} appointments that both were tested on; version {one} less version {other}:"
+    yield from _difference_lines(comparison)
+
+
+def live_lines(comparison: "ModelComparison | None", *, versions: tuple[str, str]) -> Iterator[str]:
+    """The comparison on live appointments for a person; a sentence where there are too few of them."""
+    from dnapredict.data.small_numbers import publish_count
+
+    if comparison is None:
+        yield "Too few live appointments that both scored have a known outcome to compare them there."
+        return
+    one, other = versions
+    total = publish_count(comparison.n, _disclosure())
+    yield (
+        f"Live, on {total:,} appointments that both scored at the same moment, without those whose patient a call "
+        f"reached: {comparison.verdict(*_versions(versions))} Version {one} less version {other}:"
+    )
+    yield from _difference_lines(comparison)
+
+
+def _difference_lines(comparison: "ModelComparison") -> Iterator[str]:
+    from dnapredict.data.small_numbers import publish_count
+    from dnapredict.public_api.results import POPULATIONS
+
+    rule = _disclosure()
     for population, differences in comparison.differences.items():
         if differences and _is_small(comparison.one[population], rule):
             yield f"  {POPULATIONS[population]}: too few appointments to give figures"

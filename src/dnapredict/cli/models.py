@@ -4,13 +4,14 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dnapredict.cli.messages import (
     comparison_json,
     comparison_lines,
+    live_lines,
     rows_bar,
     say,
     say_rejections,
@@ -33,7 +34,10 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import UsageError
+from dnapredict.errors import DataError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from dnapredict.model.evaluate.metric_intervals import ModelComparison
 
 
 def train(
@@ -73,23 +77,38 @@ def compare(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two versions on the same test appointments.
+    """Compare two versions on the same appointments: of their tests, and live ones.
 
-    Uses the appointments that both were tested on. Prints the differences ONE minus OTHER with 95% bootstrap
+    Uses the appointments that both were tested on, and says where one knew more than the other about them. Where the
+    one was the champion and the other the challenger, both scored the same lists: those of which 'outcomes' knows what
+    became of them are compared too. Prints the differences ONE minus OTHER with 95% bootstrap
     intervals, resampled by patient; a log loss below 0 means that ONE is better. The comparison is stored as an
     MLflow run.
 
     Example:  dnapredict compare challenger champion
     """
+    from dnapredict.pipeline.live_comparison import compare_live, unequal_knowledge
     from dnapredict.registry import Registry
 
     registry = Registry(home_option(home))
     names = registry.version_of(one), registry.version_of(other)
-    compared = registry.compare(*names)
+    live, knowledge = compare_live(registry.home, *names), unequal_knowledge(registry, *names)
+    compared: ModelComparison | None = None
+    try:
+        compared = registry.compare(*names)
+    except (DataError, ModelError) as error:  # the tests of two trainings may have nothing in common
+        if live is None:
+            raise
+        say(str(error))
     if as_json:
-        sys.stdout.write(json.dumps(comparison_json(compared, versions=names)) + "\n")
+        figures: dict[str, Any] = {"versions": list(names), "verdict": None, "populations": {}}
+        figures |= {} if compared is None else comparison_json(compared, versions=names)
+        figures["knowledge"] = list(knowledge)
+        figures["live"] = None if live is None else comparison_json(live, versions=names)
+        sys.stdout.write(json.dumps(figures) + "\n")
         return
-    for line in comparison_lines(compared, versions=names):
+    tested = () if compared is None else comparison_lines(compared, versions=names)
+    for line in (*tested, *knowledge, *live_lines(live, versions=names)):
         typer.echo(line)
 
 
@@ -174,14 +193,28 @@ def refresh(
     without an outcome is given the outcome that EXTRACT holds; one that has not changed is skipped. If anything
     else of an appointment has changed, nothing is written (exit code 10): give the whole extract, without --append.
 
+    Where lists were scored in this home, the outcomes of their appointments are brought back too, as 'dnapredict
+    outcomes' does.
+
     Example:  dnapredict refresh outpatients.parquet
 
     Example:  dnapredict refresh --append outpatients-week-47.parquet
     """
+    from dnapredict.config.service_config import served_config
     from dnapredict.pipeline.scoring import refresh as refresh_history
+    from dnapredict.service.logged_contacts import logged_contacts
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    checked = refresh_history(extract, home=home_option(home), setting=setting, append=append, say=typer.echo)
+    folder, served = home_option(home), served_config()
+    checked = refresh_history(
+        extract,
+        home=folder,
+        setting=setting,
+        append=append,
+        say=typer.echo,
+        records=logged_contacts(folder, served.database),
+        retention=served.retention,
+    )
     say_rejections(extract, checked)
 
 
@@ -221,6 +254,7 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict.config.service_config import served_config
+    from dnapredict.pipeline.challenger_scoring import score_with_challenger
     from dnapredict.pipeline.scoring import score_list
     from dnapredict.pipeline.watching import watch as watch_folder
     from dnapredict.service.logged_contacts import logged_contacts
@@ -273,3 +307,13 @@ def score(
         say(f"The list lacks columns for: {', '.join(scored.unknown_factors)}. They counted as not known.")
     for notice in scored.notices:
         say(notice)
+    if scored.identity is not None:
+        score_with_challenger(
+            list_,
+            home=folder,
+            identity=scored.identity,
+            mapping=setting.mapping,
+            history=history,
+            recorded=recorded,
+            say=say,
+        )

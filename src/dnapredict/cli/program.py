@@ -14,6 +14,7 @@ from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, promote, refresh, rollback, score, train, versions
+from dnapredict.cli.outcomes import outcomes
 from dnapredict.cli.serving import (
     create_key,
     link_key,
@@ -61,7 +62,7 @@ log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, p
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
-_IN_USE = (refresh, score, serve)
+_IN_USE = (refresh, score, serve, outcomes)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (

@@ -262,7 +262,7 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Delete rows and lists that are past their retention period.
+    """Delete rows, lists and what was scored on them that are past their retention period.
 
     The periods are in [retention] of serving/service.toml. The service does this by itself, at most a month of rows
     at a time.
@@ -270,12 +270,15 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     Example:  dnapredict log prune
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.service.log.retention import remove_entries, remove_lists
+    from dnapredict.service.log.retention import remove_entries, remove_lists, remove_scored
 
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
     rows, lists = remove_entries(log, retention), remove_lists(folder, retention, log)
+    scored = remove_scored(folder, retention)
     typer.echo(f"{rows:,} rows and {lists:,} lists were past their retention period and are deleted.")
+    if scored:
+        typer.echo(f"What was scored on {scored:,} lists was past its retention period and is deleted.")
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":

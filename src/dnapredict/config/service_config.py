@@ -85,6 +85,8 @@ class Retention(Settings):
     A list older than the newest `lists` is deleted once its appointments are over and nothing was recorded on it.
     Names, telephone numbers and notes of a list are deleted `contact_days` days after the day of its last appointment,
     or with the list.
+    What was scored, as hashes, is kept for `scored_days`, and rows of the outcome store for `outcome_days` after the
+    appointment.
     Stored lists take at most `list_mb` megabytes; beyond that, no further list is accepted.
     """
 
@@ -93,6 +95,8 @@ class Retention(Settings):
     lists: Annotated[int, Field(ge=1, le=100_000)] = 50
     list_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 2_000
     contact_days: Annotated[int, Field(ge=0, le=366)] = 0
+    scored_days: Annotated[int, Field(ge=31, le=36_525)] = 400
+    outcome_days: Annotated[int, Field(ge=31, le=36_525)] = 1_096
 
 
 class OpenIdSignIn(Settings):

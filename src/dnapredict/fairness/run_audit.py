@@ -9,7 +9,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
-from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_weight
+from dnapredict.fairness.compare.comparisons import Evidence, published_weight
 from dnapredict.fairness.compare.e_values import EvidenceIncrement
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmLimits, search_harms
 from dnapredict.fairness.disclosure.further_figures import FurtherFigures
@@ -54,7 +54,7 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
     Capacity planning calls nobody, so that the gates about reach do not apply.
     """
-    reached = reach_checks(list(comparisons(evidence.counted, evidence.policy)), evidence)
+    reached = reach_checks(evidence.compared, evidence)
     gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence, reached), calibration_gate(evidence)]
     if evidence.policy.primary == "reach":
         gates += [
@@ -264,6 +264,7 @@ def evidence_of(
         window=context.window,
         accumulated=context.accumulated,
         harms=harms,
+        arms=counts.arms,
     )
 
 

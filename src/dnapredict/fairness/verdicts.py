@@ -54,7 +54,7 @@ ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
         Cause.MIX: "compare within clinics; the clinics that this group uses differ",
         Cause.OTHER_GROUP: "put right what is said of the group that it overlaps with",
         Cause.CAPACITY: "look at who is called: at the same risk this group is called less",
-        Cause.CALLS: "judge on appointments that were not called, or on a trial",
+        Cause.CALLS: "no action on the list; judge on appointments that were not called, as here",
         Cause.UNKNOWN: "a named person looks into it before the list is used",
     }
 )

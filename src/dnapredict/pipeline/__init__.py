@@ -1,4 +1,4 @@
-"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch.
+"""One function for each verb: features, train, audit, audit-counts, access, sign, refresh, score, watch, outcomes.
 
 extract -> contract -> history -> features -> risk -> worklist and reasons -> page | file | report
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
@@ -22,6 +23,7 @@ __all__ = [
     "Audit",
     "CountsWritten",
     "FeatureEngine",
+    "OutcomeSummary",
     "ProductComparison",
     "ScoredList",
     "Signed",
@@ -35,6 +37,7 @@ __all__ = [
     "features",
     "history_in_use",
     "open_scorer",
+    "outcomes",
     "refresh",
     "score_list",
     "sign",
@@ -45,6 +48,7 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
+    "outcome_linkage": ("OutcomeSummary", "outcomes"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),

@@ -23,6 +23,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists, assumptions, opted_out_phrase
+from dnapredict.pipeline.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.quality.published_figures import unknown_value_sentences
@@ -98,6 +99,9 @@ def read_source(
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         warn_of_unknown_values(checked, workspace, policy, say)
+        checked, filled = with_recorded_calls(checked, registry.home, workspace)
+        if filled and say is not None:
+            say(filled)
         if stored is not None:
             stored.manifest.provenance.require_release(checked.ingest.areas.release)
         factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS

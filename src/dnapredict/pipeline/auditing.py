@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dnapredict.fairness import AuditResult, ReportContext, Signature
     from dnapredict.fairness.access import AccessAssessment
     from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
+    from dnapredict.fairness.disclosure.publications import Kind
+    from dnapredict.fairness.disclosure.published_before import PublishedBefore
     from dnapredict.fairness.signatories import Proof
     from dnapredict.pipeline.audit_source import AuditSource
 
@@ -139,14 +141,20 @@ def remembered_context(
     context: "ReportContext", memory: "PublicationMemory", say: Callable[[str], None] | None
 ) -> "ReportContext":
     """The context with what the home has published on the same days, from which no small number may be derived."""
-    before = memory.before(
-        "audit",
+    return replace(context, before=published_before("audit", context, memory, say), not_protected=memory.note)
+
+
+def published_before(
+    kind: "Kind", context: "ReportContext", memory: "PublicationMemory", say: Callable[[str], None] | None
+) -> "PublishedBefore | None":
+    """What the home has published on the days of `context`; a warning is said where it is not known."""
+    _tell(memory.note, say)
+    return memory.before(
+        kind,
         context.window,
         data_sha256=context.data_sha256,
         listed=(context.model_sha256, context.capacity, context.allocation),
     )
-    _tell(memory.note, say)
-    return replace(context, before=before, not_protected=memory.note)
 
 
 def _tell(note: str, say: Callable[[str], None] | None) -> None:

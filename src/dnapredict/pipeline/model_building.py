@@ -27,6 +27,7 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
+from dnapredict.pipeline.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences
@@ -128,6 +129,9 @@ def train(
             if not fault.stops:
                 say(f"WARNING: {fault.found} {fault.action}")
         require_labels(labels, source=path.name)
+        checked, filled = with_recorded_calls(checked, home, workspace)
+        if filled:
+            say(filled)
         say("Building the factors as known when each appointment would have been scored")
         matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
         outcomes = LabelRule(config.dna_codes)

@@ -11,12 +11,14 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.files.digests import read_secret
 from dnapredict.errors import UsageError
 from dnapredict.pipeline.audit_source import AuditInput, AuditSource, Say, audit_input, read_source
-from dnapredict.pipeline.auditing import Audit, remembered_context
+from dnapredict.pipeline.auditing import Audit, published_before, remembered_context
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
+    from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
+    from dnapredict.fairness.measure.audit_counts import AuditCounts
     from dnapredict.fairness.pooling.counts_file import CountsProvenance
 
 
@@ -53,10 +55,12 @@ def audit_counts(
     ------
     UsageError
         If `trust` is blank.
+    DataError
+        If small numbers would follow from protected counts and what the home gave before.
     """
+    from dnapredict import fairness as auditing
     from dnapredict.fairness.measure.audit_counts import count
     from dnapredict.fairness.pooling.counts_file import write_counts
-    from dnapredict.fairness.pooling.protection import protected_counts
 
     if not trust.strip():
         raise UsageError("--trust must name the trust, as the pooled report is to call it.")
@@ -64,12 +68,27 @@ def audit_counts(
     source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=model, say=say)
     given = audit_input(source, scores=scores)
     counts, unknown = count(given.appointments, policy), tuple[str, ...]()
-    if policy.pooling.protect == "suppressed":
-        counts, unknown = protected_counts(counts, policy.disclosure)
-    provenance = _provenance(source, given, scores=scores, trust=trust.strip(), unknown=unknown)
-    write_counts(out, provenance, counts, key=key)
+    with auditing.remembered(home) as memory:
+        if policy.pooling.protect == "suppressed":
+            counts, unknown = _protected(counts, given, memory, policy=policy, say=say)
+        provenance = _provenance(source, given, scores=scores, trust=trust.strip(), unknown=unknown)
+        write_counts(out, provenance, counts, key=key)
     is_exact = policy.pooling.protect == "none"
     return CountsWritten(out, counts.rows, unknown, is_exact=is_exact, is_keyed=bool(key))
+
+
+def _protected(
+    counts: "AuditCounts", given: AuditInput, memory: "PublicationMemory", *, policy: Policy, say: Say | None
+) -> tuple["AuditCounts", tuple[str, ...]]:
+    """The counts as they may leave the trust; the memory of the home keeps what they tell."""
+    from dnapredict.fairness.pooling.protection import protected_counts
+    from dnapredict.fairness.pooling.published_counts import publication_of_counts
+
+    protected, unknown = protected_counts(counts, policy.disclosure)
+    before = published_before("counts", given.context, memory, say)
+    if before is not None:
+        memory.keep(publication_of_counts(counts, protected, rule=policy.disclosure, before=before))
+    return protected, unknown
 
 
 def _provenance(

@@ -10,7 +10,7 @@ from typing import Final
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import IDENTITY, Mapping
-from dnapredict.config.service_config import ServiceConfig
+from dnapredict.config.service_config import Retention, ServiceConfig
 from dnapredict.config.training_config import Setting
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -21,15 +21,18 @@ from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
+from dnapredict.pipeline.outcome_linkage import bring_back, was_scored
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.batch import HistoryExtract, Progress, score_file
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
+from dnapredict.worklist.calls.recorded_calls import CallRecords
 from dnapredict.worklist.files import contact_details, latest_list, list_store, worklist_files
-from dnapredict.worklist.files.kept_list import Counts, KeptList
+from dnapredict.worklist.files.kept_list import Counts, KeptList, ListIdentity
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
+from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_capacity import differ_from_audited
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
@@ -49,7 +52,7 @@ _SECONDS_A_DAY: Final = 86_400
 
 @dataclass(frozen=True)
 class ScoredList:
-    """The result of scoring a list: counts, and the factors for which the list has no columns."""
+    """The result of scoring a list: counts, the factors for which the list has no columns, and as what it is kept."""
 
     rows: int
     selected: int
@@ -58,6 +61,7 @@ class ScoredList:
     unknown_factors: tuple[str, ...]
     has_history: bool
     notices: tuple[str, ...] = ()
+    identity: ListIdentity | None = None
 
     @property
     def counts(self) -> Counts:
@@ -65,10 +69,20 @@ class ScoredList:
         return Counts(self.rows, self.selected, self.rejected)
 
 
-def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, say: Say | None = None) -> Checked:
+def refresh(
+    path: Path,
+    *,
+    home: Path,
+    setting: Setting,
+    append: bool = False,
+    say: Say | None = None,
+    records: CallRecords | None = None,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
+) -> Checked:
     """Store the extract at `path` as the history for scoring lists and requests.
 
-    With `append`, add it to the history in use; `say` then receives a sentence with the counts.
+    With `append`, add it to the history in use. Where appointments were scored in this home, their outcomes are brought
+    back too (`pipeline.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
 
     Raises
     ------
@@ -92,9 +106,13 @@ def refresh(path: Path, *, home: Path, setting: Setting, append: bool = False, s
                 say(str(added))
         else:
             HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
-    with write_atomically(home / _HAS_HISTORY) as draft:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
+        with write_atomically(home / _HAS_HISTORY) as draft:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
+        if was_scored(home, records):
+            summary = bring_back(checked, home=home, setting=setting, records=records, retention=retention)
+            for sentence in summary.sentences():
+                (say or (lambda _: None))(sentence)
     return checked
 
 
@@ -157,7 +175,8 @@ def score_list(
             say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
-    past = HistoryExtract(history, partial(_history_of, history, scorer=scorer)) if history else None
+    past = HistoryExtract(history, partial(history_from, history, scorer=scorer)) if history else None
+    identity = ListIdentity.new()
     done = score_file(
         path,
         out,
@@ -167,6 +186,7 @@ def score_list(
         say=say,
         progress=progress or (lambda *_: None),
         before_replacing=keep,
+        identity=identity,
     )
     written.note(out)
     unknown = scorer.unknown_factors(done.present)
@@ -180,6 +200,7 @@ def score_list(
         note=note.with_notices(done.notices),
         notices=done.notices,
         timezone=scorer.mapping.timezone,
+        identity=identity,
     )
     # A team may still work on the earlier list, and on this one after the next is scored.
     list_store.keep(home, latest_list.save_latest(home, kept))
@@ -195,6 +216,7 @@ def score_list(
         unknown_factors=unknown,
         has_history=history is not None or scorer.history() is not None,
         notices=done.notices,
+        identity=identity,
     )
 
 
@@ -220,14 +242,16 @@ def open_scorer(
     registry, worklist = Registry(home), worklist_config()
     version = registry.usable(model)
     notices = (registry.notice(version), other_lists_notice(registry, version, worklist=worklist))
+    ledger = Ledger(home, recorded)
     return Scorer(
         stored=load_model(registry.folder(version)),
         model_version=version,
         worklist=worklist,
         history=lambda: history_in_use(home),
         mapping=mapping,
-        ledger=Ledger(home, recorded),
+        ledger=ledger,
         notices=tuple(filter(None, notices)),
+        scored_rows=ScoredRows(home, ledger.hashed),
     )
 
 
@@ -243,7 +267,8 @@ def other_lists_notice(registry: Registry, version: str, *, worklist: WorklistCo
     )
 
 
-def _history_of(path: Path, folder: Path, *, scorer: Scorer) -> HistoryStore:
+def history_from(path: Path, folder: Path, *, scorer: Scorer) -> HistoryStore:
+    """The extract at `path`, written to `folder` as a history for the lists of `scorer`."""
     config = scorer.stored.manifest.provenance.config
     with Workspace() as workspace:
         checked = sound_extract(path, Setting(scorer.mapping, config), workspace)

@@ -18,9 +18,11 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.engine import interruption
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError, UsageError
+from dnapredict.pipeline.challenger_scoring import score_with_challenger
 from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.files.worklist_files import require_format
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".xlsx", ".parquet")
@@ -215,7 +217,12 @@ def watch(
         for _ in looks or _looks(every_seconds):
             for path in inbox.complete_lists():
                 with _waiting(inbox, path, say):
-                    say(_processed(path, inbox, form, score))
+                    done = _processed(path, inbox, form, score)
+                    say(done.message)
+                    if done.identity is not None:
+                        score_with_challenger(
+                            done.path, home=home, identity=done.identity, mapping=mapping, recorded=recorded, say=say
+                        )
 
 
 def _looks(seconds: float) -> Iterator[None]:
@@ -234,8 +241,17 @@ def _waiting(inbox: Inbox, path: Path, say: Say) -> Iterator[None]:
         inbox.postpone(path, looks=_LOOKS_TO_WAIT)
 
 
-def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> str:
-    """Score the list at `path`, move it, and return a message about the result."""
+@dataclass(frozen=True)
+class _Processed:
+    """The message about a list, where it is now, and as what it was scored; None where it was not."""
+
+    message: str
+    path: Path
+    identity: ListIdentity | None = None
+
+
+def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> _Processed:
+    """Score the list at `path` and move it."""
     destination = inbox.destination(path.name, folder="done")
     out = destination.worklist(form)
     try:
@@ -251,14 +267,15 @@ def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path]
     shutil.copymode(path, out)
     message = _message(path, out, scored)
     destination.move(path, message)
-    return "\n".join([message.splitlines()[0], *scored.notices])
+    shown = "\n".join([message.splitlines()[0], *scored.notices])
+    return _Processed(shown, destination.folder / destination.name, scored.identity)
 
 
-def _failed(path: Path, inbox: Inbox, why: str) -> str:
+def _failed(path: Path, inbox: Inbox, why: str) -> _Processed:
     destination: ListDestination = inbox.destination(path.name, folder="failed")
     message = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
     destination.move(path, f"{message}\nMend the list and drop it into the folder again.")
-    return message
+    return _Processed(message, path)
 
 
 def _message(path: Path, out: Path, scored: ScoredList) -> str:

@@ -28,6 +28,7 @@ from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.auth.access_control import AccessControl, FailedKeys, is_guarded
 from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.call_actions import Actions
+from dnapredict.service.challenger_thread import ChallengerThread, no_challenger
 from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
     Connections,
@@ -54,6 +55,7 @@ from dnapredict.service.web import body_types, route_of, web_app
 
 if TYPE_CHECKING:
     from dnapredict.registry import Registry
+    from dnapredict.worklist.scorer import Scorer
 from dnapredict.worklist.calls.calls_ledger import Ledger
 
 # The time-out of `ConcurrencyLimit` comes first and answers with a sentence; this one is a fallback.
@@ -67,11 +69,13 @@ def build(
     mapping: Mapping = IDENTITY,
     config: ServiceConfig = ServiceConfig(),  # noqa: B008 - frozen
     documents: Callable[[str], ModelDocuments] = lambda _: ModelDocuments(),
+    challenger: ChallengerThread | None = None,
 ) -> Any:
     """The service that scores with `champion` and keeps its lists in `home`.
 
     The champion begins to watch the registry when a worker starts, not when this is called.
-    Uploaded lists are read through `mapping`. `documents` reads the documents about a version.
+    Uploaded lists are read through `mapping`. `documents` reads the documents about a version. `challenger` scores what
+    was answered, by default nothing.
     """
 
     log = ScoringLog(home, config.database)
@@ -80,6 +84,7 @@ def build(
     keeper = RetentionThread(home, log, config.retention)
     connections = _connections(config)
     failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
+    rival = challenger or no_challenger()
 
     class Dnapredict:
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
@@ -89,6 +94,7 @@ def build(
             connections.most = connections_for(raise_file_limit(), wanted=connections.most)
             champion.watch()
             keeper.watch()
+            rival.start()
 
         def __is_ready__(self) -> bool:
             return champion.scorer is not None
@@ -97,7 +103,7 @@ def build(
         def score(self, request: ScoreRequest, /) -> ScoreAnswer:
             """Score appointments and put them in the order in which to call."""
             try:
-                return answer(request, champion=champion, logbook=logbook, home=home)
+                return answer(request, champion=champion, logbook=logbook, home=home, challenger=rival)
             except DnapredictError as error:
                 # BentoML passes a response on as it is; its own exceptions would lose the sentence.
                 return cast("ScoreAnswer", error_response(error))
@@ -120,7 +126,7 @@ def build(
         accounts=accounts,
         failed=failed,
         lists=lists,
-        scoring=ListScoring(lists, champion=champion, logbook=logbook, mapping=mapping, log=log),
+        scoring=ListScoring(lists, champion=champion, logbook=logbook, mapping=mapping, log=log, scored=rival.submit),
         actions=actions,
         documents=DocumentCache(documents),
         worklist=worklist_config,
@@ -259,6 +265,25 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
     )
 
 
+def challenger_of(home: Path, database: str | None = None) -> ChallengerThread:
+    """The thread that scores with the challenger of a home what was answered; nothing is loaded yet."""
+    recorded = logged_contacts(home, database)
+
+    def version() -> str:
+        from dnapredict.pipeline.challenger_scoring import challenger_version
+
+        return challenger_version(home)
+
+    def open_version(name: str) -> "Scorer":
+        from dnapredict.pipeline.challenger_scoring import open_challenger
+
+        return open_challenger(home, name, recorded=recorded)
+
+    return ChallengerThread(
+        version=version, open_challenger=open_version, run_smoke_test=partial(run_smoke_test, challenger=True)
+    )
+
+
 def documents_of(home: Path) -> Callable[[str], ModelDocuments]:
     """The documents of a home about a version; the registry is read only on demand."""
 
@@ -280,7 +305,8 @@ def _production() -> Any:
     home = served_home()
     config = served_config()
     champion, documents = champion_of(home, config.database), documents_of(home)
-    return build(home, champion, mapping=served_mapping(), config=config, documents=documents)
+    challenger = challenger_of(home, config.database)
+    return build(home, champion, mapping=served_mapping(), config=config, documents=documents, challenger=challenger)
 
 
 def __getattr__(name: str) -> Any:

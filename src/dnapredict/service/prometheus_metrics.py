@@ -7,6 +7,7 @@ patient's number in a mistyped address would appear in the metrics.
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,9 +75,14 @@ def _figures() -> tuple[Any, Any]:
 
 def note_background(thread: str, *, failed: bool, seconds: float) -> None:
     """Record a run of a background thread: whether it failed, and for how many seconds it has been failing."""
-    failures, failing = _background_figures()
+    with _MAKING:
+        failures, failing = _background_figures()
     failures.labels(thread=thread).inc(int(failed))
     failing.labels(thread=thread).set(seconds)
+
+
+# Two threads that begin at once would both register the metrics, and the second be refused and end.
+_MAKING: Final = threading.Lock()
 
 
 @cache

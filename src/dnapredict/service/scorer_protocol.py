@@ -10,6 +10,7 @@ from dnapredict.config.factor_register import Factor
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.model.artefact import Manifest
 from dnapredict.worklist.files.excel_worklist import Note
+from dnapredict.worklist.files.kept_list import ListIdentity
 
 
 class ModelProtocol(Protocol):
@@ -40,9 +41,18 @@ class ScorerProtocol(Protocol):
         """Whether the model was trained on made-up patients."""
 
     def score(
-        self, appointments: pa.Table, *, capacity: int | None, reasons: bool, record_calls: bool = False
+        self,
+        appointments: pa.Table,
+        *,
+        capacity: int | None,
+        reasons: bool,
+        record_calls: bool = False,
+        identity: ListIdentity | None = None,
     ) -> pa.Table:
-        """The worklist of `appointments`, in rank order; its calls are recorded as planned if `record_calls`."""
+        """The worklist of `appointments`, in rank order; its calls are recorded as planned if `record_calls`.
+
+        With the `identity` of the list, what was scored is recorded.
+        """
 
     def with_mapping(self, mapping: Mapping) -> "ScorerProtocol":
         """The same scorer for lists with other columns."""

@@ -26,6 +26,7 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.worklist.checkpoints import Staging, staged
 from dnapredict.worklist.files import contact_table, worklist_files
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import require_passthrough
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA, PredictionsOnDisk, Predictor, file_columns
@@ -75,11 +76,12 @@ def score_file(
     say: Callable[[str], None] | None = None,
     progress: Progress = lambda *_: None,
     before_replacing: Callable[[Path], None] = lambda _: None,
+    identity: ListIdentity | None = None,
 ) -> ScoredFile:
     """Score the list at `path` and write the worklist to `out`, every row exactly once.
 
-    `history` replaces the scorer's own. `before_replacing` is called with `out` when the worklist is complete and
-    about to replace a file.
+    `history` replaces the scorer's own. With an `identity` what was scored is recorded. `before_replacing` is called
+    with `out` when the worklist is complete and about to replace a file.
 
     Raises
     ------
@@ -132,6 +134,8 @@ def score_file(
             before_replacing=before_replacing,
         )
         kept = pa.concat_tables(first)
+        recorded = scorer.record_calls(worklist)
+        recorded += () if identity is None else scorer.record_scored(worklist, identity)
         return ScoredFile(
             rows=checked.total,
             selected=len(worklist.plan.called),
@@ -139,7 +143,7 @@ def score_file(
             first=kept,
             present=present,
             contacts=_contacts_of(checked, kept[ROW_NUMBER], workspace) if contact_names else None,
-            notices=(*worklist.plan.notices, *scorer.record_calls(worklist)),
+            notices=(*worklist.plan.notices, *recorded),
         )
 
 

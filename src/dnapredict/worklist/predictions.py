@@ -116,7 +116,9 @@ class Predictor:
 
 
 _ROWS_AT_ONCE: Final = 20_000
-EXTRA_COLUMNS: Final = tuple(dict.fromkeys(("appointment_id", *LOCATION_COLUMNS, *RANKING_COLUMNS)))
+RECORDED_COLUMNS: Final = ("starts_at", "booked_at")
+"""Contract columns that are kept of a scored row, beside its risk and its plan (`follow_up.scored_rows`)."""
+EXTRA_COLUMNS: Final = tuple(dict.fromkeys(("appointment_id", *LOCATION_COLUMNS, *RANKING_COLUMNS, *RECORDED_COLUMNS)))
 """Contract columns of predictions in memory, in addition to the predictions."""
 
 
@@ -179,7 +181,7 @@ class PredictionsOnDisk:
         inputs = pa.concat_tables(
             pq.read_table(path, columns=columns, read_dictionary=list(FACTORS)) for path in self.parts
         ).unify_dictionaries()
-        names = ("appointment_id", *RANKING_COLUMNS)
+        names = ("appointment_id", *RANKING_COLUMNS, *RECORDED_COLUMNS)
         contract = self.workspace.fetch(f"SELECT {', '.join(names)} FROM {self.sound} ORDER BY {ROW_NUMBER}")
         for name, column in zip(names, contract.columns, strict=True):
             inputs = inputs.append_column(name, column)

@@ -30,8 +30,10 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.files.excel_worklist import Note, note_of
+from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
+from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows, patients_in_file
@@ -55,6 +57,7 @@ class Scorer:
     mapping: Mapping = IDENTITY
     ledger: Ledger | None = None
     notices: tuple[str, ...] = ()
+    scored_rows: ScoredRows | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -68,6 +71,7 @@ class Scorer:
         capacity: int | None = None,
         reasons: bool = True,
         record_calls: bool = False,
+        identity: ListIdentity | None = None,
     ) -> pa.Table:
         """The worklist of `appointments`: every row exactly once, in rank order, rejected rows last.
 
@@ -82,6 +86,8 @@ class Scorer:
             Whether to give reasons, at most three sentences a row.
         record_calls
             Whether a team will work through this list, so that its calls are recorded as planned.
+        identity
+            The list as which the answers are kept, so that its rows are recorded until their outcomes are known.
 
         Returns
         -------
@@ -99,6 +105,7 @@ class Scorer:
             predictions, checked = self._predict(_numbered(appointments), predictor, engine)
         worklist = self.assemble(PredictionsInMemory(predictions), checked, capacity=capacity)
         recorded = self.record_calls(worklist) if record_calls else ()
+        recorded += () if identity is None else self.record_scored(worklist, identity)
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
 
     def risks(self, appointments: pa.Table) -> NDArray[np.float64]:
@@ -124,6 +131,29 @@ class Scorer:
         points = workspace.materialise(checked.rows)
         past = self.past(points, clock=predictor.clock, workspace=workspace)
         return predictor.predict(points, past, extra_columns=EXTRA_COLUMNS, workspace=workspace), checked
+
+    def risks(self, appointments: pa.Table) -> pa.Table:
+        """`appointment_id` and `probability` of the valid rows of `appointments`, without reasons or a plan.
+
+        Raises
+        ------
+        DataError, ConfigurationError
+            As `score`.
+        """
+        with borrow_engine(rows=appointments.num_rows) as engine:
+            predictions, _ = self._predict(_numbered(appointments), Predictor(self.stored, with_reasons=False), engine)
+        return predictions.select(["appointment_id", "probability"])
+
+    def record_risks(self, scored: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
+        """Record the risks by this model of lists that another one scored first: `risks` of each, and the list.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be written.
+        """
+        if self.scored_rows is not None:
+            self.scored_rows.record_challenger(scored, version=self.model_version)
 
     def assemble(
         self,
@@ -207,6 +237,13 @@ class Scorer:
         calls = (_call(inputs, row, call_by=plan.call_by) for row in plan.called.tolist())
         shown = _patients_shown(inputs.filter(pc.less_equal(plan.table["rank"], KEPT_ROWS)))
         return self.ledger.plan(digest, (call for call in calls if call is not None), listed=shown)
+
+    def record_scored(self, worklist: Worklist, identity: ListIdentity) -> tuple[str, ...]:
+        """Record what was scored on a list, until its outcomes are known; return notices, if that fails."""
+        if self.scored_rows is None:
+            return ()
+        inputs = worklist.predictions.ranking_inputs
+        return self.scored_rows.record(inputs, worklist.plan, identity=identity, model_version=self.model_version)
 
     def checked(self, table: ir.Table, workspace: Engine) -> Checked:
         """Check the rows of a list against the contract, and its deciles against the model's release."""

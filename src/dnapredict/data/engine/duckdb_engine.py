@@ -24,7 +24,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from dnapredict.data.engine.interruption import interrupt_on_stop
-from dnapredict.data.files.atomic_write import PRIVATE_FILE
+from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER
 
 
 def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., ir.Value]:
@@ -190,6 +190,12 @@ class Workspace:
             path.unlink()
             path.symlink_to(f"/proc/self/fd/{descriptor}")
         return path
+
+    def new_folder(self) -> Path:
+        """The path of a new folder of the workspace, which closing it removes."""
+        folder = Path(self._overflow.name) / self._name("folder")
+        folder.mkdir(mode=PRIVATE_FOLDER)
+        return folder
 
     def _name(self, kind: str) -> str:
         return f"{kind}_{next(self._numbers)}"

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from dnapredict.data.files.atomic_write import write_once
 from dnapredict.errors import StoreError
@@ -41,6 +41,9 @@ _BLANK: Final = b"sha256:" + b"0" * 64
 UNSEALED: Final = {_KEY: _BLANK}
 """Metadata of a Parquet file in which `seal` will replace the placeholder by the digest."""
 
+# A Parquet file ends with the length of its metadata and four letters.
+_END_BYTES: Final = 8
+_BYTES_AT_ONCE: Final = 4_194_304
 _SEAL: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 _SEALED_JSON: Final = re.compile(rb'\{"sha256":"([0-9a-f]{64})",')
 
@@ -57,11 +60,55 @@ def seal(path: Path, *, name: str) -> None:
     The file stays a valid Parquet file, since the digest replaces a placeholder of the same length. `name` is
     hashed too, so that one sealed file cannot be put in the place of another.
     """
-    content = path.read_bytes()
-    at = content.rindex(_BLANK)
+    start = _footer_start(path)
     with path.open("rb+") as file:
+        file.seek(start)
+        at = start + file.read().rindex(_BLANK)
+        digest = _streamed_seal(file, name, at=at)
         file.seek(at)
-        file.write(_file_seal(content, name))
+        file.write(digest)
+
+
+def is_intact_file(path: Path, *, name: str) -> bool:
+    """Whether a sealed Parquet file of any size is what was written under this name; it is read in parts.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    start = _footer_start(path)
+    with path.open("rb") as file:
+        file.seek(start)
+        footer = file.read()
+        at = footer.rfind(b"sha256:")
+        found = _SEAL.match(footer, at) if at >= 0 else None
+        return found is not None and found.group() == _streamed_seal(file, name, at=start + at)
+
+
+def _footer_start(path: Path) -> int:
+    """Where the metadata of a Parquet file begin; the end of a file that is too short to have any."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _END_BYTES))
+        length = int.from_bytes(file.read(4), "little")
+    return max(0, size - _END_BYTES - length)
+
+
+def _streamed_seal(file: BinaryIO, name: str, *, at: int) -> bytes:
+    """The seal of an open file, with the placeholder in place of the seal at that position."""
+    digest = hashlib.sha256(f"{name}\0".encode())
+    file.seek(0)
+    position = 0
+    while part := file.read(_BYTES_AT_ONCE):
+        # The seal may lie across two parts.
+        first, last = max(at, position), min(at + len(_BLANK), position + len(part))
+        if first < last:
+            blank = _BLANK[first - at : last - at]
+            part = part[: first - position] + blank + part[last - position :]
+        digest.update(part)
+        position += len(part)
+    return b"sha256:" + digest.hexdigest().encode()
 
 
 def has_seal(content: bytes) -> bool:
@@ -197,4 +244,4 @@ def keyed_hash(secret: bytes, kind: str, value: str) -> str:
         value = normal_form(value)
     elif kind == AS_WRITTEN:
         kind = PATIENT
-    return hmac.new(secret, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret, f"{kind}\0{value}".encode(), "sha256").hex()  # a third of the time of `hmac.new`

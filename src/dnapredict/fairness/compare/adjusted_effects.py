@@ -14,7 +14,7 @@ them. Where they explain a gap in reach, as in Simpson's paradox, `AdjustedEffec
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from dnapredict.fairness.measure.groupings import DERIVED, GROUPINGS
-from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
+from dnapredict.fairness.measure.intervals import Interval, RateDifference, Ratio, z_of
 from dnapredict.fairness.measure.pair_counts import EVERYONE, MEASURES, SERVICE, PairCounts
 from dnapredict.model.evaluate.logistic import between_group_variance
 
@@ -47,7 +47,6 @@ class AdjustedEffect:
     ----------
     missed, expected : missed appointments, and those expected after adjustment; relative to everyone's outcomes at
         the same risk, so that a drift of all risks is no effect of a group
-    level : log odds by which outcomes are above the risks, against most people; above 0 is under-scored
     reach : points of reach against most people; below 0 is reached less
     called : points of reach against most people at the same risk; below 0 is called less than its risks would give
     mix : points of reach that the group's mix of sites, specialties and lead times gives it, against everyone's mix
@@ -58,7 +57,6 @@ class AdjustedEffect:
     missed: float
     expected: float
     log_error: float
-    level: RateDifference
     reach: RateDifference
     called: RateDifference
     mix: RateDifference
@@ -76,8 +74,39 @@ class AdjustedEffect:
         return RateDifference(value, error * others).interval(z_of(0.95))
 
 
-AdjustedEffects = Mapping[Key, AdjustedEffect]
-"""The effect of each group by grouping and code; unions such as Core20 too."""
+class AdjustedEffects(Mapping[Key, AdjustedEffect]):
+    """The effect of each group by grouping and code; unions such as Core20 too.
+
+    All groups are fitted together at once; the effect of a group is computed when it is first asked for.
+    """
+
+    def __init__(self, pairs: PairCounts) -> None:
+        """Fit the effects of all groups; there are none where the risks are no forecasts."""
+        self._pairs = pairs
+        self._found: dict[Key, AdjustedEffect] = {}
+        self._groups: dict[Key, tuple[int, ...]] = {}
+        if pairs.groupings and are_forecasts(pairs):
+            self._groups = _groups(pairs)
+            self._scores = {"risk": _risk(pairs), "reach": _reach(pairs, by_risk=False)}
+            self._scores["called"] = _reach(pairs, by_risk=True)
+            self._fitted = {name: _pooled(scores) for name, scores in self._scores.items()}
+
+    def __getitem__(self, key: Key) -> AdjustedEffect:
+        if key not in self._found:
+            self._found[key] = _effect(self._groups[key], self._pairs, self._scores, self._fitted)
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def level(self, grouping: str, code: str) -> RateDifference:
+        """Log odds by which outcomes are above the risks, against most people; above 0 is under-scored."""
+        one = self[grouping, code]
+        ratio = Ratio(one.missed, one.expected, one.log_error)
+        return _level(self._groups[grouping, code], self._pairs, ratio)
 
 
 def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
@@ -86,14 +115,7 @@ def adjusted_effects(pairs: PairCounts) -> AdjustedEffects:
     One pass of sums is enough: a group's own effect is its observed over its expected, which needs no model; the
     effects of others enter through the expected numbers that both groups share.
     """
-    if not pairs.groupings or not are_forecasts(pairs):
-        return {}
-    risk, reach, called = _risk(pairs), _reach(pairs, by_risk=False), _reach(pairs, by_risk=True)
-    fitted = {"risk": _pooled(risk), "reach": _pooled(reach), "called": _pooled(called)}
-    return {
-        key: _effect(members, pairs, {"risk": risk, "reach": reach, "called": called}, fitted)
-        for key, members in _groups(pairs).items()
-    }
+    return AdjustedEffects(pairs)
 
 
 def are_forecasts(pairs: PairCounts) -> bool:
@@ -117,12 +139,19 @@ class _Scores:
     blocks: tuple[slice, ...]
     logarithmic: bool
 
-    def added(self, block: slice, effects: Floats, rows: Floats | None = None) -> Floats:
-        """What the effects of a grouping add to each column (or to each of `rows`): log factors, or points."""
-        shared = (self.shared if rows is None else rows)[..., block]
+    def added(self, block: slice, effects: Floats) -> Floats:
+        """What the effects of a grouping add to each column: log factors, or points."""
+        shared = self.shared[..., block]
         if not self.logarithmic:
             return np.asarray(shared @ effects[block])
         return np.asarray(np.log1p(shared @ np.expm1(effects[block])))
+
+    def added_by_each(self, effects: Floats, shared: Floats) -> Floats:
+        """What the effects of every grouping add to a group that has `shared` in common with the columns."""
+        starts = [block.start for block in self.blocks]
+        if not self.logarithmic:
+            return np.asarray(np.add.reduceat(shared * effects, starts))
+        return np.asarray(np.log1p(np.add.reduceat(shared * np.expm1(effects), starts)))
 
 
 def _blocks(pairs: PairCounts) -> tuple[slice, ...]:
@@ -309,7 +338,6 @@ def _effect(
         missed=observed,
         expected=expected,
         log_error=log_error,
-        level=_level(places, pairs, added=added, log_error=log_error),
         reach=reach,
         called=called,
         mix=mix,
@@ -341,9 +369,10 @@ def _of_others(places: Sequence[int], scores: _Scores, fitted: _Pooled, blocks: 
     if total <= 0:
         return 0.0, 0.0
     shared = weight @ scores.shared[list(places)] / total
-    added = sum(float(scores.added(block, fitted.effects, shared)) for block in blocks)
-    variance = sum(float((shared[block] ** 2) @ fitted.variance[block]) for block in blocks)
-    return added, math.sqrt(variance)
+    taken = np.array([block in blocks for block in scores.blocks])
+    added = float(scores.added_by_each(fitted.effects, shared)[taken].sum())
+    variance = np.add.reduceat(shared**2 * fitted.variance, [block.start for block in scores.blocks])[taken].sum()
+    return added, math.sqrt(float(variance))
 
 
 def _points(places: Sequence[int], scores: _Scores, fitted: _Pooled) -> RateDifference:
@@ -355,18 +384,19 @@ def _points(places: Sequence[int], scores: _Scores, fitted: _Pooled) -> RateDiff
     return RateDifference(own - added - fitted.level, math.hypot(chance, error))
 
 
-def _level(places: Sequence[int], pairs: PairCounts, *, added: float, log_error: float) -> RateDifference:
+def _level(places: Sequence[int], pairs: PairCounts, ratio: Ratio) -> RateDifference:
     """The shift of the log odds of a group's risks that gives as many as were missed, by halving over the bands."""
     name, codes = pairs.columns[places[0]][0], [pairs.columns[place][1] for place in places]
     rows = [pairs.codes(name).index(code) for code in codes]
     bands = pairs.single(name)[rows].sum(axis=(0, 2))
-    bands = bands[bands[:, _APPOINTMENTS] > 0], band_levels(pairs)[bands[:, _APPOINTMENTS] > 0]
-    number, missed = bands[0][:, _APPOINTMENTS], float(bands[0][:, _MISSED].sum())
-    mean = np.clip(bands[0][:, _EXPECTED] * bands[1] * math.exp(added) / number, 1e-9, 1 - 1e-9)
+    filled = bands[:, _APPOINTMENTS] > 0
+    bands, expected = bands[filled], (bands[:, _EXPECTED] * band_levels(pairs))[filled]
+    number, missed = bands[:, _APPOINTMENTS], float(bands[:, _MISSED].sum())
+    mean = np.clip(expected * ratio.denominator / expected.sum() / number, 1e-9, 1 - 1e-9)
     low, high = -_FARTHEST, _FARTHEST
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if float(number @ expit(logit(mean) + middle)) < missed else (low, middle)
     shifted = expit(logit(mean) + low)
     slope = float(number @ (shifted * (1 - shifted))) / max(float(number @ shifted), 1e-9)
-    return RateDifference(low, log_error / max(slope, 1e-9))
+    return RateDifference(low, ratio.log_error / max(slope, 1e-9))

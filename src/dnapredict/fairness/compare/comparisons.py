@@ -32,6 +32,7 @@ from dnapredict.fairness.measure.group_metrics import (
 )
 from dnapredict.fairness.measure.intervals import Interval, Rate, printed_interval, z_of
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.measure.pair_counts import CountCube
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 
 # Missed appointments expected among the uncalled appointments on the list. With 20, a group in 1 of 20 audits failed.
@@ -57,6 +58,7 @@ class Evidence:
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
     effects: AdjustedEffects | None = None
     harms: tuple[FoundHarm, ...] | None = None
+    arms: Mapping[str, CountCube] = field(default_factory=dict)
     window: tuple[datetime.date, datetime.date] | None = None
     accumulated: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
@@ -66,11 +68,16 @@ class Evidence:
         if self.window is None or self.policy.primary != "reach":
             return ()
         limit, found = self.policy.limits.reach.max_harm_gap, []
-        for one in comparisons(self.counted, self.policy):
+        for one in self.compared:
             both = increment(*one.rates("reach"), limit=limit)
             if both is not None:
                 found.append(EvidenceIncrement(one.grouping, one.group.code, *both, *self.window))
         return tuple(found)
+
+    @cached_property
+    def compared(self) -> "tuple[GroupComparison, ...]":
+        """Every comparison of the policy, in its order: made once, since each keeps what it has computed."""
+        return tuple(comparisons(self.counted, self.policy))
 
     def effect(self, comparison: "GroupComparison") -> AdjustedEffect | None:
         """What is particular to a group, others taken into account; None where pairs were not counted."""

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 _SMALLEST_BIN: Final = 0.004  # share of all appointments below which neighbouring bins are pooled
 _STEPS: Final = 12
+_SETTLED: Final = 1e-10  # a step of Newton's method after which the next would change no digit that is used
 _LONGEST_STEP: Final = 1.5
 _RIDGE: Final = 1e-6
 _STEEPEST: Final = 12.0
@@ -92,7 +93,10 @@ def fit_shift(margin: Floats, appointments: Floats, missed: Floats) -> Floats:
     for _ in range(_STEPS):
         risk = expit(margin + shift[:, None])
         slope = (appointments * risk * (1 - risk)).sum(axis=-1) + _RIDGE
-        shift += np.clip((missed - appointments * risk).sum(axis=-1) / slope, -_LONGEST_STEP, _LONGEST_STEP)
+        step = np.clip((missed - appointments * risk).sum(axis=-1) / slope, -_LONGEST_STEP, _LONGEST_STEP)
+        shift += step
+        if np.abs(step).max(initial=0.0) < _SETTLED:
+            break
     return shift
 
 
@@ -112,4 +116,6 @@ def fit_line(margin: Floats, appointments: Floats, missed: Floats) -> tuple[Floa
         level, slope = np.array([level, slope]) + steps / np.maximum(1.0, np.abs(steps).max(axis=0) / _LONGEST_STEP)
         slope = np.clip(slope, 0, _STEEPEST)
         error = np.sqrt(a / determinant)
+        if np.abs(steps).max(initial=0.0) < _SETTLED:
+            break
     return level - slope * middle, slope, error

@@ -28,6 +28,7 @@ Cells = dict[str, tuple[str, ...]]  # for each grouping, the codes that are insi
 _ALONE: Final = ("imd_decile", LEAD.name)
 # Larger groups are not searched: everyone, with whom they would be compared, is mostly them.
 LARGEST_SEARCHED: Final = 0.5
+_EXPECTED: Final = MEASURES.index("expected")
 _BY_NAME: Final = {grouping.name: grouping for grouping in (*GROUPINGS, *PLACE_GROUPINGS, LEAD)}
 
 
@@ -83,12 +84,17 @@ def searched_groups(pairs: PairCounts, *, fewest_expected: float) -> SearchedGro
     """The groups with at least `fewest_expected` expected missed appointments in each half of the patients."""
     found: list[tuple[Path, str, Floats]] = [
         (path, kind, sums)
-        for path, kind, sums in (*_singles(pairs), *_pairs(pairs), *_triples(pairs))
-        if sums[..., MEASURES.index("expected")].sum(axis=0).min() >= fewest_expected
+        for path, kind, sums in (*_singles(pairs), *_pairs(pairs, fewest_expected), *_triples(pairs))
+        if _fewest_expected(sums) >= fewest_expected
     ]
     paths, kinds = tuple(path for path, _, _ in found), tuple(kind for _, kind, _ in found)
     empty = pairs.single(EVERYONE)[:0]
     return SearchedGroups(paths, np.stack([sums for _, _, sums in found]) if found else empty, kinds, pairs)
+
+
+def _fewest_expected(sums: Floats) -> Floats:
+    """Expected missed appointments in the half that has fewer of them: (bands, halves, measures) are the last axes."""
+    return np.asarray(sums[..., _EXPECTED].sum(axis=-2).min(axis=-1))
 
 
 def group_sums(pairs: PairCounts, path: Path) -> Floats:
@@ -142,20 +148,29 @@ def _singles(pairs: PairCounts) -> Iterator[tuple[Path, str, Floats]]:
                 yield ((name, code),), "single", own
 
 
-def _pairs(pairs: PairCounts) -> Iterator[tuple[Path, str, Floats]]:
+def _pairs(pairs: PairCounts, fewest_expected: float) -> Iterator[tuple[Path, str, Floats]]:
     names = [name for name in _names(pairs) if name not in _ALONE]
+    # A broad group of one code only is that code.
+    codes = {name: [one for one in _searched_codes(pairs, name) if len(one[1]) > 1 or name not in DERIVED]
+             for name in names}  # fmt: skip
     for first, second in itertools.combinations(names, 2):
         bases = DERIVED.get(first, first), DERIVED.get(second, second)
         if bases[0] == bases[1] or set(bases) <= set(SERVICE):
             continue
-        sums = pairs.pair(*bases)
         kind = "at a service" if set(bases) & set(SERVICE) else "pair"
-        for (code, rows), (other, columns) in itertools.product(
-            list(_searched_codes(pairs, first)), list(_searched_codes(pairs, second))
-        ):
-            if (len(rows) == 1 and first in DERIVED) or (len(columns) == 1 and second in DERIVED):
-                continue
-            yield ((first, code), (second, other)), kind, sums[np.ix_(rows, columns)].sum(axis=(0, 1))
+        rows, columns = codes[first], codes[second]
+        if not rows or not columns:
+            continue
+        sums = _united(_united(pairs.pair(*bases), rows, axis=0), columns, axis=1)
+        for row, column in np.argwhere(_fewest_expected(sums) >= fewest_expected).tolist():
+            yield ((first, rows[row][0]), (second, columns[column][0])), kind, sums[row, column]
+
+
+def _united(sums: Floats, codes: Sequence[tuple[str, tuple[int, ...]]], *, axis: int) -> Floats:
+    """The sums with, along an axis, those of each of `codes`: a code and its places."""
+    if all(len(places) == 1 for _, places in codes):
+        return np.take(sums, [places[0] for _, places in codes], axis=axis)
+    return np.stack([np.take(sums, places, axis=axis).sum(axis=axis) for _, places in codes], axis=axis)
 
 
 def _triples(pairs: PairCounts) -> Iterator[tuple[Path, str, Floats]]:
@@ -205,6 +220,7 @@ class _Overlaps:
         self._pairs = pairs
         self._everyone = pairs.total("expected")
         self._tables: dict[tuple[str, ...], tuple[Floats, tuple[tuple[str, ...], ...]]] = {}
+        self._own: dict[tuple[str, ...], Floats | None] = {}  # of each batch, by its groupings
 
     def shares(self, batch: _CrossedGroups, other: Cells) -> Floats:
         """(groups,) the share of each group of `batch` that is inside `other`.
@@ -220,7 +236,10 @@ class _Overlaps:
             )
             for name in _merged(tuple(batch.parts), tuple(other))
         }
-        own = self._expected(batch, batch.parts)
+        names = tuple(batch.parts)
+        if names not in self._own:
+            self._own[names] = self._expected(batch, batch.parts)
+        own = self._own[names]
         if own is None:
             return np.zeros(len(batch.index))
         inside = self._expected(batch, both)
@@ -254,8 +273,10 @@ class _Overlaps:
             if not set(TRIPLE) <= set(parts) or names not in self._pairs.overlaps:
                 return None
         sums, codes = self._table(names)
-        for axis, (name, own) in enumerate(zip(names, codes, strict=True)):
-            sums = np.moveaxis(np.tensordot(_is_inside(own, parts[name]), sums, axes=(1, axis)), 0, axis)
+        for name, own in zip(names, codes, strict=True):
+            # The first axis is added up and goes to the end, so that after all of them the order is as before.
+            added = sums.reshape(len(own), -1).T @ _is_inside(own, parts[name])
+            sums = added.reshape(*sums.shape[1:], added.shape[-1])
         places = [_places_of(batch, name, len(parts[name])) for name in names]
         return np.asarray(sums[tuple(places)])
 
@@ -271,7 +292,7 @@ class _Overlaps:
         if names in self._pairs.overlaps:
             return self._pairs.overlap(names)
         sums = self._pairs.single(*names) if len(names) == 1 else self._pairs.pair(names[0], names[1])
-        return np.asarray(sums[..., MEASURES.index("expected")].sum(axis=(-2, -1)))
+        return np.asarray(sums[..., _EXPECTED].sum(axis=(-2, -1)))
 
 
 def _places_of(batch: _CrossedGroups, name: str, parts: int) -> NDArray[np.int64]:
@@ -293,8 +314,8 @@ def _with_core20(parts: Parts) -> Parts:
 
 @functools.lru_cache(maxsize=4096)
 def _is_inside(codes: tuple[str, ...], parts: tuple[tuple[str, ...], ...]) -> Floats:
-    """(parts, codes) 1 where a code is in a part."""
-    return np.array([[code in part for code in codes] for part in parts], dtype=np.float64)
+    """(codes, parts) 1 where a code is in a part."""
+    return np.array([[code in part for part in parts] for code in codes], dtype=np.float64)
 
 
 def _common(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -66,14 +66,14 @@ class PublishedBefore:
 
     def _number(self, cell: CountCell, known: Range) -> PublishedNumber:
         low, high = known
-        count = _SAME_IN_ACCESS.get(cell.counted, cell.counted) if self.kind == "audit" else cell.counted
+        count = _SAME_IN_ACCESS.get(cell.counted, cell.counted) if self.kind != "access" else cell.counted
         grouping, code, month = cell.grouping, cell.code, ""
         if grouping.endswith(_BY_MONTH):
             grouping, (code, _, month) = grouping.removesuffix(_BY_MONTH), code.rpartition("|")
         # The boundaries of fifths of risk apply to one report only.
         of = f"{self.data}/{self.listed}/" if is_of_fifths(grouping) else ""
         name = keyed_hash(self.key, "published count", f"{of}{count}/{grouping}/{code}")[:_NAME_LENGTH]
-        adds_up = self.kind == "audit" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
+        adds_up = self.kind != "access" or not (count in _OF_AN_EXTRACT or _OF_ALL_BOOKED in count)
         return PublishedNumber(
             name, low, None if math.isinf(high) else high, plain_name(cell.counted) in _OF_A_LIST, adds_up, month
         )

@@ -34,8 +34,7 @@ def label_gate(evidence: Evidence, reached: Sequence[Check]) -> Gate:
     if not evidence.has_trust_side:
         sentence = "The extract holds no outcome codes and no reasons, so the records cannot be checked."
         return Gate("G1", "Label", _QUESTION, Verdict.NOT_ENOUGH_DATA, sentence)
-    compared = comparisons(evidence.counted, evidence.policy)
-    checked = [one for one in compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
+    checked = [one for one in evidence.compared if one.grouping in ("core20", "ethnicity", "ethnicity_5")]
     checks = (*_trust_side(checked, evidence), *_changed_verdicts(evidence, reached))
     return Gate("G1", "Label", _QUESTION, combine_checks(checks), _sentence(checks), checks)
 

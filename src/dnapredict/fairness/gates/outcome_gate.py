@@ -1,9 +1,15 @@
-"""Gates after calls: whether outcomes without a call are known, what the figures rest on, and what to record."""
+"""Gates after calls: whether outcomes without a call are known, what figures rest on, and which gaps calls made."""
+
+import math
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
+from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison
 from dnapredict.fairness.compare.hold_out import hold_out_size
+from dnapredict.fairness.measure.call_effects import arms_with_others, effect_of_calls, recorded_reach
 from dnapredict.fairness.measure.counts import GroupCounts
+from dnapredict.fairness.measure.group_metrics import observed_over_expected, rate
+from dnapredict.fairness.measure.intervals import RateDifference, gap
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 from dnapredict.fairness.verdicts import Gate, Verdict
 
@@ -17,6 +23,30 @@ def refuse_called(gate: Gate, outcomes: UncalledOutcomes) -> Gate:
     if outcomes.can_be_judged or gate.code in _RECORDS:
         return gate
     return Gate(gate.code, gate.title, gate.question, Verdict.NOT_ENOUGH_DATA, _CANNOT, judged=gate.judged)
+
+
+def is_behind_by_calls(comparison: GroupComparison, evidence: Evidence) -> bool:
+    """Whether a group looks behind in the records because calls help it more than others, as a trial shows.
+
+    Its recorded reach is below everyone else's, and a call lowers its missed appointments more than theirs, beyond
+    chance among all groups that are compared (Bonferroni).
+    """
+    arms = evidence.arms.get(comparison.grouping)
+    both = arms_with_others(arms, comparison.group.code) if arms else None
+    if both is None:
+        return False
+    sides = (comparison.counts, comparison.rest)
+    deffs = [rate(side, "base_rate").design_effect for side in sides]
+    group, rest = (recorded_reach(arm, design_effect=deff) for arm, deff in zip(both, deffs, strict=True))
+    behind = gap(rest, group, z=evidence.z)
+    helped, others = (
+        effect_of_calls(arm, observed_over_expected(side), design_effect=deff)
+        for arm, side, deff in zip(both, sides, deffs, strict=True)
+    )
+    if behind is None or behind.low <= 0 or helped is None or others is None:
+        return False
+    more = RateDifference(helped.value - others.value, math.hypot(helped.error, others.error))
+    return more.p_value(0.0) < (1 - evidence.policy.confidence) / len(evidence.compared)
 
 
 def said_of_outcomes(outcomes: UncalledOutcomes, everyone: GroupCounts, policy: Policy) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from dnapredict.fairness.compare.causes import (
 from dnapredict.fairness.compare.comparisons import (
     Evidence,
     GroupComparison,
-    comparisons,
     equal_rates_p_values,
     published_allocation,
     published_fall,
@@ -28,7 +27,13 @@ from dnapredict.fairness.compare.e_values import accumulated, enough_by, is_cert
 from dnapredict.fairness.compare.exact_test import exact_gap_p_value
 from dnapredict.fairness.disclosure.count_differences import counts_in_rate
 from dnapredict.fairness.gates.group_verdicts import Harm, judge_groups, not_enough, summary
-from dnapredict.fairness.measure.group_metrics import allocation_index, fall_in_reach, own_top_reach, rate
+from dnapredict.fairness.gates.outcome_gate import is_behind_by_calls
+from dnapredict.fairness.measure.group_metrics import (
+    allocation_index,
+    fall_in_reach,
+    own_top_reach,
+    rate,
+)
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, detectable_gap, gap, gap_p_value
 from dnapredict.fairness.verdicts import ACTIONS, Cause, Check, Gate, Verdict, combine_checks
 
@@ -58,7 +63,18 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
         alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
     )
     certain = [_with_accumulated(check, one, evidence) for check, one in zip(checks, compared, strict=True)]
-    return tuple(_explained(check, one, evidence) for check, one in zip(certain, compared, strict=True))
+    return tuple(
+        _with_effect_of_calls(_explained(check, one, evidence), one, evidence)
+        for check, one in zip(certain, compared, strict=True)
+    )
+
+
+def _with_effect_of_calls(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
+    """The check, with calls as the cause where only the records show a gap; the verdict is without calls and stays."""
+    if check.cause is not None or check.verdict is Verdict.FAIL or not is_behind_by_calls(comparison, evidence):
+        return check
+    sentence = f"{check.sentence} In the records it looks behind: {Cause.CALLS}. {said_of(Cause.CALLS)}"
+    return dataclasses.replace(check, sentence=sentence, cause=Cause.CALLS)
 
 
 def _with_accumulated(check: Check, comparison: GroupComparison, evidence: Evidence) -> Check:
@@ -254,7 +270,7 @@ _SHOWN: Final[Mapping[Cause, str]] = {
     Cause.MIX: "Within the same clinics the gap is not there.",
     Cause.OTHER_GROUP: "Among people who are alike in everything else the gap is not there.",
     Cause.CAPACITY: "At the same risk fewer of this group are called.",
-    Cause.CALLS: "Calls that were made changed these outcomes.",
+    Cause.CALLS: "In a trial, calls helped this group more than others, so that fewer of those who were called missed.",
     Cause.UNKNOWN: "No cause could be shown, and lower need could not be shown either.",
 }
 
@@ -263,14 +279,14 @@ def ranking_gate(evidence: Evidence) -> Gate:
     """G3b: would a separate list of each group have the same reach?"""
     tolerance = evidence.policy.limits.ranking.max_harm_gap
     checks = judge_groups(
-        list(comparisons(evidence.counted, evidence.policy)),
+        evidence.compared,
         evidence,
         lambda one: _gap(one, one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach at the group's own top",
         alike=equal_rates_p_values(evidence, partial(own_top_reach, share=evidence.share)),
     )
-    by_group = zip(checks, comparisons(evidence.counted, evidence.policy), strict=True)
+    by_group = zip(checks, evidence.compared, strict=True)
     checks = tuple(_with_cause(check, one, evidence) for check, one in by_group)
     sentence = summary(checks, good="known to the model about as well as others", bad="Clearly known less well")
     return Gate("G3b", "Ranking", _RANKING, combine_checks(checks), sentence, checks)
@@ -290,7 +306,7 @@ def change_gate(evidence: Evidence) -> Gate | None:
         return None
     tolerance = evidence.policy.limits.change.max_fall
     checks = judge_groups(
-        list(comparisons(evidence.counted, evidence.policy)),
+        evidence.compared,
         evidence,
         lambda one: _fall(one, evidence, tolerance),
         tolerance=tolerance,
@@ -314,8 +330,7 @@ def _fall(comparison: GroupComparison, evidence: Evidence, tolerance: float) -> 
 
 def allocation_gate(evidence: Evidence) -> Gate:
     """G4: does every group get its share of calls? For information unless the board chose it."""
-    compared = comparisons(evidence.counted, evidence.policy)
-    checks = tuple(_allocated(comparison, evidence) for comparison in compared)
+    checks = tuple(_allocated(comparison, evidence) for comparison in evidence.compared)
     chosen = evidence.policy.limits.allocation.chosen
     sentence = _short_of_calls(checks)
     sentence += "" if chosen else " For information: the board has not made this a rule."
@@ -328,7 +343,8 @@ def _short_of_calls(checks: Sequence[Check]) -> str:
     if not judged:
         return "There is not enough data to say of any group."
     get = f"{short} {'gets' if short == 1 else 'get'}" if short else "none gets"
-    return f"Of {len(judged)} groups that we can judge, {get} clearly fewer calls than its share of need."
+    its = "their" if short > 1 else "its"
+    return f"Of {len(judged)} groups that we can judge, {get} clearly fewer calls than {its} share of need."
 
 
 def _allocated(comparison: GroupComparison, evidence: Evidence) -> Check:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.compare.comparisons import Evidence, comparisons, published_rate
+from dnapredict.fairness.compare.comparisons import Evidence, published_rate
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.coverage import Coverage, CoverageCell
 from dnapredict.fairness.measure.group_metrics import rate
@@ -121,7 +121,7 @@ def evidence_gate(evidence: Evidence) -> Gate:
     if absent:
         sentence = f"PLUS groups that the policy names are missing from the extract: {', '.join(absent)}."
         return Gate("G7", "Evidence", question, Verdict.FAIL, sentence)
-    compared = list(comparisons(evidence.counted, policy))
+    compared = evidence.compared
     unseen = [name for name in policy.compared if name not in evidence.counted and name != "plus"]
     thin = [comparison.group.name for comparison in compared if not comparison.enough(policy)]
     if not compared:

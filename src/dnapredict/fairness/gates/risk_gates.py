@@ -7,7 +7,7 @@ from statistics import NormalDist
 from typing import Final
 
 from dnapredict.fairness.compare.causes import is_badly_recorded
-from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison, comparisons, published_risk
+from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison, published_risk
 from dnapredict.fairness.compare.multiple_testing import adjust_within_families
 from dnapredict.fairness.gates.group_verdicts import as_tested, summary, sure_to_pass
 from dnapredict.fairness.measure.group_metrics import (
@@ -76,8 +76,7 @@ def most_peoples_level(ratios: Sequence[Ratio]) -> Ratio:
 
 def calibration_gate(evidence: Evidence) -> Gate:
     """G2: do as many miss as the model expects, in every group as among most people?"""
-    compared = list(comparisons(evidence.counted, evidence.policy))
-    checks = _meant_alike(compared, evidence)
+    checks = _meant_alike(evidence.compared, evidence)
     sentence = summary(
         checks,
         good="judged as others are: a risk means the same",

@@ -10,7 +10,7 @@ from typing import Final
 
 from dnapredict.fairness.compare.adjusted_effects import Key
 from dnapredict.fairness.compare.causes import is_badly_recorded
-from dnapredict.fairness.compare.comparisons import Evidence, comparisons
+from dnapredict.fairness.compare.comparisons import Evidence
 from dnapredict.fairness.compare.harm_search import FoundHarm, HarmKind
 from dnapredict.fairness.compare.searched_groups import LARGEST_SEARCHED, Path
 from dnapredict.fairness.measure.membership import Group
@@ -59,8 +59,7 @@ def _is_badly_recorded(harm: FoundHarm, evidence: Evidence) -> bool:
     """Whether more of a whole group are recorded as missed than miss; of an intersection the counts cannot tell."""
     if len(harm.path) > 1 or harm.harm is not HarmKind.UNDER_SCORED:
         return False
-    compared = comparisons(evidence.counted, evidence.policy)
-    why = next((one.why for one in compared if (one.grouping, one.group.code) == harm.path[0]), None)
+    why = next((one.why for one in evidence.compared if (one.grouping, one.group.code) == harm.path[0]), None)
     return why is not None and is_badly_recorded(why, evidence.policy.limits.causes)
 
 

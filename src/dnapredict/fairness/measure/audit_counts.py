@@ -10,6 +10,7 @@ from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.fairness.measure.audited_appointments import AuditData
+from dnapredict.fairness.measure.call_effects import count_arms
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.groupings import (
     EVERYONE,
@@ -31,7 +32,7 @@ from dnapredict.fairness.measure.membership import (
     months,
 )
 from dnapredict.fairness.measure.pair_counting import count_pairs
-from dnapredict.fairness.measure.pair_counts import PairCounts
+from dnapredict.fairness.measure.pair_counts import CountCube, PairCounts, added_cubes
 from dnapredict.fairness.measure.row_counting import count_groups, count_memberships
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 
@@ -69,6 +70,8 @@ class AuditCounts:
         Whose outcomes the counts rest on, where some patients were called.
     pairs
         Every pair of groups, from which effects are adjusted for each other; None where they were not counted.
+    arms
+        Both arms of a trial of calls, by compared grouping (`call_effects.ARM_COUNTS`); empty where there was none.
     """
 
     rows: int
@@ -81,6 +84,7 @@ class AuditCounts:
     has_trust_side: bool = False
     outcomes: UncalledOutcomes = field(default_factory=UncalledOutcomes)
     pairs: PairCounts | None = None
+    arms: Mapping[str, CountCube] = field(default_factory=dict)
 
     @property
     def everyone(self) -> GroupCounts:
@@ -107,6 +111,7 @@ class AuditCounts:
             has_trust_side=self.has_trust_side or other.has_trust_side,
             outcomes=self.outcomes + other.outcomes,
             pairs=self.pairs + other.pairs if self.pairs and other.pairs else None,
+            arms=added_cubes(self.arms, other.arms),
         )
 
     def _counted_with(self, other: "AuditCounts") -> "_Counted":
@@ -141,6 +146,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
     DataError
         If the groups of a grouping do not add up to all rows.
     """
+    arms = count_arms(audited, _compared(audited, policy))
     audited, outcomes = uncalled_outcomes(audited)
     return AuditCounts(
         rows=len(audited),
@@ -153,6 +159,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
         has_trust_side=audited.has(["trust_side_reason"]) or audited.has(["outcome_code"]),
         outcomes=outcomes,
         pairs=count_pairs(audited),
+        arms=arms,
     )
 
 
@@ -174,9 +181,14 @@ def _strictly_counted(audited: AuditData, policy: Policy) -> dict[str, CountedGr
     kept = audited.strictly_labelled()
     if kept is None:
         return {}
-    compared = (membership(audited, grouping_named(name)) for name in policy.compared)
-    every = (everyone_membership(len(audited)), *(members for members in compared if members is not None))
+    every = (everyone_membership(len(audited)), *_compared(audited, policy))
     return _by_name(count_memberships(audited, every, rows=kept))
+
+
+def _compared(audited: AuditData, policy: Policy) -> Iterator[Membership]:
+    """The compared groupings that the extract has."""
+    found = (membership(audited, grouping_named(name)) for name in policy.compared)
+    return (members for members in found if members is not None)
 
 
 def _counted_by_rule(audited: AuditData) -> dict[str, CountedGrouping]:

@@ -27,7 +27,7 @@ from dnapredict.model.evaluate.logistic import calibration_line, log_odds
 from dnapredict.model.evaluate.risk_metrics import TieGroups, discrimination
 
 _LOWEST = 1e-6  # log odds nearer to each other than this are one risk
-_LARGEST_SHIFT, _BISECTIONS = 12.0, 60
+_LARGEST_SHIFT, _SAME_SHIFT, _STEPS = 12.0, 1e-12, 60
 _FEWEST_FOR_A_LINE = 50  # missed and attended, below which a calibration line is not fitted
 KNOWS_THE_OUTCOME = (
     "The scores tell everyone who missed from everyone who came. No forecast does that: "
@@ -236,13 +236,23 @@ def _as_often_missed(
     attended: NDArray[np.float64], missed: NDArray[np.float64], base_rate: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same appointments by risk, with the odds of missing multiplied so that `base_rate` of them are missed."""
-    rows = attended + missed
-    low, high = -_LARGEST_SHIFT, _LARGEST_SHIFT
-    for _ in range(_BISECTIONS):
-        factor = math.exp((low + high) / 2)
-        shifted = np.divide(rows * missed * factor, attended + missed * factor, out=np.zeros(BINS), where=rows > 0)
-        low, high = ((low + high) / 2, high) if shifted.sum() < base_rate * rows.sum() else (low, (low + high) / 2)
-    return rows - shifted, shifted
+    filled = attended + missed > 0
+    came, absent = attended[filled], missed[filled]
+    rows = came + absent
+    wanted, shift, low, high = base_rate * rows.sum(), 0.0, -_LARGEST_SHIFT, _LARGEST_SHIFT
+    for _ in range(_STEPS):
+        expected = rows * absent * math.exp(shift) / (came + absent * math.exp(shift))
+        beyond = float(expected.sum()) - wanted
+        low, high = (low, shift) if beyond > 0 else (shift, high)
+        step = beyond / max(float((expected * (1 - expected / rows)).sum()), _LOWEST)
+        # Newton's step, and half of what is left where that leads outside.
+        further = shift - step if low < shift - step < high else (low + high) / 2
+        if abs(further - shift) < _SAME_SHIFT:
+            break
+        shift = further
+    shifted = np.zeros(BINS)
+    shifted[filled] = expected
+    return attended + missed - shifted, shifted
 
 
 def own_top_reach(counts: GroupCounts, share: float, *, base_rate: float | None = None) -> Rate:

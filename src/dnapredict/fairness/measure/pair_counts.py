@@ -98,10 +98,10 @@ class PairCounts:
         """The sums of both. A grouping that one of them lacks is blank there, as in an extract of pooled rows."""
         first, second = self._with(other.groupings), other._with(self.groupings)
         return PairCounts(
-            _added(first.singles, second.singles),
-            _added(first.pairs, second.pairs),
+            added_cubes(first.singles, second.singles),
+            added_cubes(first.pairs, second.pairs),
             first.triple + second.triple if first.triple and second.triple else first.triple or second.triple,
-            _added(first.overlaps, second.overlaps),
+            added_cubes(first.overlaps, second.overlaps),
             self.clusters + other.clusters,
         )
 
@@ -193,7 +193,7 @@ class PairCounts:
         return PairCounts(singles, pairs, self.triple, overlaps, self.clusters)
 
 
-def _added(first: Mapping[_Key, CountCube], second: Mapping[_Key, CountCube]) -> dict[_Key, CountCube]:
+def added_cubes(first: Mapping[_Key, CountCube], second: Mapping[_Key, CountCube]) -> dict[_Key, CountCube]:
     """The sums of both, by key. A crossing that only one of them has is of groups that the other lacks."""
     return {
         key: first[key] + second[key] if key in first and key in second else first.get(key) or second[key]

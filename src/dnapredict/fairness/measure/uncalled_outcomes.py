@@ -99,7 +99,7 @@ def uncalled_outcomes(audited: AuditData) -> tuple[AuditData, UncalledOutcomes]:
     appointment counts once.
     """
     table = audited.table
-    contacted, arm = _contacted(table), _arm(table)
+    contacted, arm = _contacted(table), arms_of(table)
     usable = ~contacted & (arm != TREATMENT)
     if usable.all():
         return audited, UncalledOutcomes(rows=len(audited), used=len(audited), control=int((arm == CONTROL).sum()))
@@ -125,8 +125,8 @@ def _contacted(table: pa.Table) -> Mask:
     return np.asarray(pc.fill_null(table["contacted"], False).to_numpy(), dtype=bool)
 
 
-def _arm(table: pa.Table) -> NDArray[np.str_]:
-    """The arm of each appointment; "" where it was in no trial."""
+def arms_of(table: pa.Table) -> NDArray[np.str_]:
+    """The arm of the trial that each appointment was in; "" where it was in none."""
     if "trial_arm" not in table.column_names:
         return np.full(table.num_rows, "")
     arm = table["trial_arm"].cast(pa.string())

@@ -26,6 +26,7 @@ from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes
 _RECORDS: Final = {record.__name__: record for record in (AuditCounts, PairCounts, CountCube, UncalledOutcomes)}
 _MOST_NUMBERS: Final = 50_000_000  # in one array: a file that claims more is not read
 _KIND: Final = "is"
+_TYPES: Final = ("<i1", "<i2", "<i4", "<i8")  # of packed integers
 
 
 class CodecError(ValueError):
@@ -85,23 +86,32 @@ def from_json(value: Any) -> Any:
 def _packed(numbers: NDArray[Any]) -> dict[str, Any]:
     if not np.issubdtype(numbers.dtype, np.integer):
         raise TypeError("counts that are not whole numbers need a scale.")
-    data = zlib.compress(np.ascontiguousarray(numbers, dtype="<i8").tobytes(), level=6)
-    return {_KIND: "numbers", "shape": list(numbers.shape), "data": base64.b64encode(data).decode()}
+    kind = _narrowest(numbers)
+    data = zlib.compress(np.ascontiguousarray(numbers, dtype=kind).tobytes(), level=6)
+    return {_KIND: "numbers", "type": kind, "shape": list(numbers.shape), "data": base64.b64encode(data).decode()}
+
+
+def _narrowest(numbers: NDArray[Any]) -> str:
+    """The narrowest type of integers that holds all numbers: most counts are small."""
+    low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    return next(kind for kind in _TYPES if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
 
 
 def _unpacked(value: dict[str, Any]) -> NDArray[np.int64]:
     shape = [int(size) for size in value["shape"]]
+    # Files of earlier releases name no type: all their numbers have eight bytes.
+    kind = np.dtype(_TYPES[_TYPES.index(value.get("type", _TYPES[-1]))])
     size = math.prod(shape)
     if min(shape, default=0) < 0 or size > _MOST_NUMBERS:
         raise CodecError
     try:
         # Never more than the shape says: a small file could otherwise fill the memory.
-        data = zlib.decompressobj().decompress(base64.b64decode(value["data"], validate=True), size * 8 + 1)
+        data = zlib.decompressobj().decompress(base64.b64decode(value["data"], validate=True), size * kind.itemsize + 1)
     except (binascii.Error, zlib.error):
         raise CodecError from None
-    if len(data) != size * 8:
+    if len(data) != size * kind.itemsize:
         raise CodecError
-    return np.frombuffer(data, dtype="<i8").astype(np.int64).reshape(shape)
+    return np.frombuffer(data, dtype=kind).astype(np.int64).reshape(shape)
 
 
 _LAST: Final = len(SUMS) - 1

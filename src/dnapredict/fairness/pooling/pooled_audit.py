@@ -5,6 +5,7 @@ import functools
 import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import GroupCounts
 from dnapredict.fairness.pooling.counts_file import SUFFIX, CountsProvenance, TrustCounts, policy_digest, read_counts
 from dnapredict.fairness.run_audit import AuditResult, ReportContext, TrustPlace, evidence_of, judge, judge_gates
-from dnapredict.fairness.verdicts import Check, furthest_behind
+from dnapredict.fairness.verdicts import Check, Gate, Verdict, furthest_behind
 
 # What all files of a pool must have in common, in words.
 _ALIKE: Final[Mapping[str, str]] = {
@@ -51,7 +52,9 @@ def read_pool(folder: Path, *, policy: Policy, key: bytes = b"") -> tuple[TrustC
     paths = sorted(path for path in folder.iterdir() if path.name.endswith(".json") and not path.name.startswith("."))
     if not paths:
         raise UsageError(f"{folder}: holds no file of counts. `dnapredict audit-counts` writes one, *{SUFFIX}.")
-    trusts = sorted((read_counts(path, key=key) for path in paths), key=lambda one: one.provenance.trust.casefold())
+    with ThreadPoolExecutor() as readers:  # unpacking and hashing, most of the work, run in parallel
+        read = list(readers.map(functools.partial(read_counts, key=key), paths))
+    trusts = sorted(read, key=lambda one: one.provenance.trust.casefold())
     _require_policy(trusts, policy)
     _require_alike(trusts)
     _require_once(trusts, "trust", lambda one: one.trust.strip().casefold())
@@ -161,7 +164,7 @@ def _place(
     totals = {name: group for name, group in one.counts.judged_groupings().items() if name == EVERYONE[0]}
     no_tables = find_hidden_counts(totals, policy.disclosure)
     evidence = evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables)
-    verdict, gates = judge_gates(evidence)
+    verdict, gates = _judged(evidence)
     blocked = {cell.counted for cell in hidden}
     numbers = {
         name: None if name in blocked else publish_count(one.counts.everyone.total(name), policy.disclosure)
@@ -180,6 +183,16 @@ def _place(
         largest_gap=behind.estimate if behind else None,
         notes=one.provenance.unknown,
     )
+
+
+def _judged(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
+    """Verdict and gates of a trust, without the month by which there is enough data, which is printed of the pool only.
+
+    Verdicts on the strict label are asked for last: one that turns is a REVIEW, and changes no verdict but a PASS.
+    """
+    usual = replace(evidence, window=None, strict={})
+    verdict, gates = judge_gates(usual)
+    return judge_gates(replace(usual, strict=evidence.strict)) if verdict is Verdict.PASS else (verdict, gates)
 
 
 def _is_given_back(check: Check, evidence: Evidence, pool: AuditCounts) -> bool:

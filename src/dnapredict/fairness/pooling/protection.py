@@ -3,8 +3,8 @@
 In each grouping, groups with a small count are put together (`WITHHELD`), with further ones until nothing small is
 left: not among everyone, and not within a larger group whose own counts are in the file, such as a fifth of
 deprivation. Risks are told in bands that are not small in any group of the grouping. What cannot be protected so is
-left out: pairs of groups, months, crossed groups, reasons on the trust's side, the list of the live model and other
-rules of allocation.
+left out: pairs of groups, months, crossed groups, reasons on the trust's side, the list of the live model, other rules
+of allocation and the arms of a trial.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, Grou
 from dnapredict.fairness.measure.groupings import EVERYONE
 from dnapredict.fairness.measure.membership import WITHHELD, Group
 
-_KEPT: Final = ("appointments", "missed", "selected", "reached", "unrecorded")
+KEPT: Final = ("appointments", "missed", "selected", "reached", "unrecorded")
 _LEFT_OUT: Final = (
     "Pairs of groups, months, reasons on the trust's side, the list of the model in use and other rules of allocation "
     "are left out: harm where two groups meet cannot be searched for, and records are not checked for such reasons."
@@ -41,7 +41,15 @@ def protected_counts(counts: AuditCounts, rule: Disclosure) -> tuple[AuditCounts
         if name != EVERYONE.name:
             costs.append(_cost(one, len(apart[name]), bands))
     protected = dataclasses.replace(
-        counts, counted=merged, strict={}, allocated={}, has_live=False, has_trust_side=False, months=(), pairs=None
+        counts,
+        counted=merged,
+        strict={},
+        allocated={},
+        has_live=False,
+        has_trust_side=False,
+        months=(),
+        pairs=None,
+        arms={},
     )
     return protected, (*costs, _LEFT_OUT)
 
@@ -121,7 +129,7 @@ def _put_together(counted: CountedGrouping, apart: frozenset[str]) -> CountedGro
 
 def _is_small(counts: GroupCounts, rule: Disclosure) -> bool:
     """Whether any count is small, or that of those called or not called, of those who missed or came."""
-    rows, missed, selected, reached, _ = numbers = [counts.counted(name) for name in _KEPT]
+    rows, missed, selected, reached, _ = numbers = [counts.counted(name) for name in KEPT]
     others = (rows - missed, missed - reached, selected - reached, rows - selected, rows - missed - selected + reached)
     return any(0 < number < rule.suppress_below for number in (*numbers, *others))
 

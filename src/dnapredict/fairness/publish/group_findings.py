@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.fairness.compare.causes import points_range
-from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison, comparisons
+from dnapredict.fairness.compare.comparisons import Evidence, GroupComparison
 from dnapredict.fairness.compare.gap_parts import GapPoints
 from dnapredict.fairness.gates.search_gate import SEARCHED
 from dnapredict.fairness.measure.intervals import Interval
@@ -26,7 +26,7 @@ def group_findings(gates: Sequence[Gate], evidence: Evidence) -> tuple[GroupFind
     printed.
     """
     reach = {_key(check): check for gate in gates if gate.code == _REACH for check in gate.checks}
-    compared = {(one.grouping, one.group.code): one for one in comparisons(evidence.counted, evidence.policy)}
+    compared = {(one.grouping, one.group.code): one for one in evidence.compared}
     worst = _worst_checks(gates)
     behind = {
         key

@@ -123,7 +123,9 @@ _BY_CAUSE: Final[Mapping[Cause, _Task]] = {
         "At the same risk fewer of them are called.", "calls", "Find out who passes them over, and put it right."
     ),
     Cause.CALLS: _Task(
-        "Calls that were made changed who missed.", "calls", "Audit people who were not called, or run a trial."
+        "Calls helped them more than others, so that fewer who were called missed.",
+        "calls",
+        "Judge on people who were not called, as here.",
     ),
     Cause.UNKNOWN: _Task(
         "Why is not known.", "review", "Find out why, with people who know these patients."

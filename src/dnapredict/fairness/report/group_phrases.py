@@ -137,11 +137,15 @@ def _on_the_scale(grouping: str, group: Group) -> str:
 
 
 def place_name(grouping: str, group: Group) -> str:
-    """The name of a specialty, or what the extract calls the group.
+    """The name of a specialty, or what the extract calls the group; the code of a place is said to be one.
 
     >>> place_name("specialty", Group("130", "130")), place_name("specialty", Group("999", "999"))
     ('ophthalmology', 'specialty 999')
+    >>> place_name("place", Group("SYP2", "SYP2")), place_name("place", Group("Bury", "Bury"))
+    ('the place SYP2', 'Bury')
     """
+    if grouping == "place" and any(letter.isdigit() for letter in group.name):
+        return f"the place {group.name}"
     if grouping != "specialty" or not group.known:
         return group.name
     return TREATMENT_FUNCTION.get(group.code, f"specialty {group.name}" if group.name.isalnum() else group.name)

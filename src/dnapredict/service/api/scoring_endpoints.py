@@ -3,7 +3,6 @@
 A request with several appointments is kept as a list for the page, as an uploaded list is.
 """
 
-import datetime
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -39,13 +38,14 @@ from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
 from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
+from dnapredict.service.challenger_thread import ChallengerThread
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.worklist.files import worklist_files
 from dnapredict.worklist.files.calls_sheet import with_call_columns
 from dnapredict.worklist.files.excel_worklist import Note, RecordedBefore
-from dnapredict.worklist.files.kept_list import Heading, KeptList
+from dnapredict.worklist.files.kept_list import Heading, KeptList, ListIdentity
 from dnapredict.worklist.files.latest_list import save_latest
 from dnapredict.worklist.files.worklist_columns import COLUMNS, OUTCOME
 from dnapredict.worklist.files.worklist_files import notices_of
@@ -56,8 +56,12 @@ _FEWEST_FOR_A_LIST: Final = 2
 _LIST_NAME: Final = "A list sent by another system"
 
 
-def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path) -> ScoreAnswer:
+def answer(
+    request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, home: Path, challenger: ChallengerThread
+) -> ScoreAnswer:
     """Score the appointments of `request` with the current champion, and log the answers.
+
+    The `challenger` scores them after the answer.
 
     Raises
     ------
@@ -68,14 +72,24 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     DnapredictError
         Whatever the scorer refuses.
     """
-    at = datetime.datetime.now(datetime.UTC)
-    scorer = champion.require()
-    worklist = scorer.score(as_table(request.appointments), capacity=None, reasons=request.reasons)
+    identity = ListIdentity.new()
+    at = identity.scored_at
+    scorer, appointments = champion.require(), as_table(request.appointments)
+    # Of a single appointment the scoring log says what was answered; a file for each would be slow.
+    is_list = len(request.appointments) >= _FEWEST_FOR_A_LIST
+    worklist = scorer.score(
+        appointments,
+        capacity=None,
+        reasons=request.reasons,
+        identity=identity if is_list else None,
+    )
     notices = notices_of(worklist)
     for notice in notices:
         _LOG.error("%s", notice)
     logbook.note(worklist, rows=dict(enumerate(request.appointments, start=1)), scorer=scorer, at=at)
-    _keep(worklist, scorer=scorer, home=home)
+    if is_list:
+        _keep(worklist, scorer=scorer, home=home, identity=identity)
+    challenger.submit(appointments, identity=identity if is_list else replace(identity, list_id=""))
     return ScoreAnswer(
         model_version=scorer.model_version,
         created_at=at,
@@ -84,10 +98,8 @@ def answer(request: ScoreRequest, *, champion: Champion, logbook: AnswerLog, hom
     )
 
 
-def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
+def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path, identity: ListIdentity) -> None:
     """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
-    if worklist.num_rows < _FEWEST_FOR_A_LIST:
-        return
     try:
         kept = KeptList.new(
             worklist,
@@ -95,6 +107,7 @@ def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path) -> None:
             model_version=scorer.model_version,
             synthetic=scorer.synthetic,
             notices=notices_of(worklist),
+            identity=identity,
         )
         save_latest(home, kept)
     except StoreError as error:

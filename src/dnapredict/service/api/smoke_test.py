@@ -22,20 +22,24 @@ EXAMPLES: Final = (as_table([_APPOINTMENT | {"appointment_id": "example"}]),)
 """Requests of the usual shape: scoring them compiles all queries that later requests need."""
 
 
-def run_smoke_test(version: str) -> None:
+def run_smoke_test(version: str, *, challenger: bool = False) -> None:
     """Load a version of the served home and score an example with it, in a child process.
+
+    A `challenger` need not have been put in use.
 
     Raises
     ------
     ModelError
         If the child process fails or takes too long.
     """
-    command = [sys.executable, "-m", __name__, version]
+    command = [sys.executable, "-m", __name__, version, *(["challenger"] if challenger else [])]
     try:
         result = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
         failed = result.returncode != 0
     except subprocess.TimeoutExpired:
         failed = True
+    if failed and challenger:
+        raise ModelError(f"Version {version} failed when it was tried out.")
     if failed:
         raise ModelError(
             f"Version {version} failed when it was tried out; the model before it stays in use. "
@@ -43,12 +47,14 @@ def run_smoke_test(version: str) -> None:
         )
 
 
-def _main(version: str) -> int:
+def _main(version: str, *, challenger: bool) -> int:
     from dnapredict import pipeline
+    from dnapredict.pipeline.challenger_scoring import open_challenger
     from dnapredict.service.start import served_home
 
     try:
-        scorer = pipeline.open_scorer(served_home(), model=version)
+        home = served_home()
+        scorer = open_challenger(home, version) if challenger else pipeline.open_scorer(home, model=version)
         for example in EXAMPLES:
             scorer.score(example)
     except DnapredictError as error:
@@ -57,4 +63,4 @@ def _main(version: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1]))
+    sys.exit(_main(sys.argv[1], challenger="challenger" in sys.argv[2:]))

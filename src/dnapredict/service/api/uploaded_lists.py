@@ -41,7 +41,7 @@ from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
 from dnapredict.worklist.files.contact_table import details_of
-from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, KeptList, ListOrigin
+from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, KeptList, ListIdentity, ListOrigin
 from dnapredict.worklist.files.list_files import list_folder
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 from dnapredict.worklist.files.worklist_files import notices_of
@@ -66,10 +66,12 @@ class ListScoring:
         mapping: Mapping = IDENTITY,
         log: ScoringLog | None = None,
         worklist: Callable[[], WorklistConfig] = worklist_config,
+        scored: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         """Read lists through `mapping`, and keep them with `lists`.
 
         `log` (by default that of the home) records which lists are in use; `worklist` has the action without a call.
+        `scored` is given each list that was kept, as `ChallengerThread.submit`.
         """
         self._lists = lists
         self._home = lists.home
@@ -80,6 +82,7 @@ class ListScoring:
         self._retention = lists.retention
         self._mappings = TeamMappings(lists.home)
         self._worklist = worklist
+        self._scored = scored
 
     def score(self, content: bytes, *, name: str) -> KeptList:
         """Score the list in an uploaded file, log the answers, and keep it as the latest list.
@@ -235,7 +238,8 @@ class ListScoring:
     def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
         scorer = self._champion.require()
         reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
-        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True)
+        identity = ListIdentity.new()
+        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
@@ -258,6 +262,7 @@ class ListScoring:
                 follows=self._followed(worklist),
                 lacks=lacking_words(unknown, present, scorer),
             ),
+            identity=identity,
         )
         heading = kept.heading
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
@@ -267,6 +272,7 @@ class ListScoring:
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         remove_lists(self._home, self._retention, self._log)
         latest_list.save_latest(self._home, kept)
+        self._scored(appointments, identity=identity, mapping=mapping)
         return kept
 
     def _scored_again(self, kept: KeptList, line: int, unscored: UnscoredRows, *, row: int) -> KeptList:
@@ -276,10 +282,12 @@ class ListScoring:
         answer = reader.score(table, capacity=1, reasons=True)
         changed = with_row(kept, line, answer, unscored=unscored, unselected_action=self._worklist().unselected_action)
         answered = changed.worklist.slice(line - 1, 1)
-        if answered["selected"][0].as_py():
-            reader.score(table, capacity=1, reasons=False, record_calls=True)
-        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
         at = datetime.datetime.now(datetime.UTC)
+        if answered["error"][0].as_py() is None:
+            called = bool(answered["selected"][0].as_py())
+            alone = ListIdentity(kept.heading.list_id, at, row_called=called)
+            reader.score(table, capacity=1, reasons=False, record_calls=called, identity=alone)
+        rows = {row: dict(_under_contract_names(table, mapping).to_pylist()[0])}
         self._logbook.note(answered, rows=rows, scorer=scorer, at=at, list_id=kept.heading.list_id)
         return changed
 

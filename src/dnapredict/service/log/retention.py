@@ -16,6 +16,7 @@ from dnapredict.service.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store
+from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
 _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
@@ -50,7 +51,8 @@ class RetentionThread:
 
     def run_once(self) -> bool:
         """Delete what is due, and return whether that succeeded; failures are logged."""
-        succeeded = [self._attempt(each) for each in (self._remove_contacts, self._remove_lists, self._remove_entries)]
+        work = (self._remove_contacts, self._remove_lists, self._remove_entries, self._remove_scored)
+        succeeded = [self._attempt(each) for each in work]
         return all(succeeded)
 
     def _remove_contacts(self) -> None:
@@ -63,6 +65,9 @@ class RetentionThread:
         removed = remove_entries(self._log, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
         if removed:
             _LOG.info("%s entries of the scoring log were past their retention period and are deleted.", removed)
+
+    def _remove_scored(self) -> None:
+        remove_scored(self._home, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Run one of the deletions, whether or not another fails."""
@@ -101,6 +106,30 @@ def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | No
             "unasked. If this machine's clock is right, run `dnapredict log prune`."
         )
     return log.remove_before(kept_from)
+
+
+def remove_scored(home: Path, retention: Retention, *, most_days: int | None = None) -> int:
+    """Delete what was scored more than `scored_days` ago, and return the number of lists.
+
+    Parameters
+    ----------
+    most_days
+        Days of lists that may be deleted at once; None for no limit.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be deleted, or more than `most_days` would be: then nothing is.
+    """
+    files = ScoredFiles(home)
+    kept_from = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=retention.scored_days)
+    oldest = files.oldest_day()
+    if most_days is not None and oldest is not None and (kept_from - oldest).days > most_days:
+        raise StoreError(
+            f"What was scored goes back to {oldest}, and by its retention to {kept_from}: too much to remove unasked. "
+            "If this machine's clock is right, run `dnapredict log prune`."
+        )
+    return files.remove_before(kept_from)
 
 
 def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:

@@ -9,6 +9,7 @@ log is read into memory; if neither can be read, the list is scored without this
 says so.
 """
 
+import contextlib
 import datetime
 import hashlib
 import logging
@@ -17,6 +18,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +43,9 @@ from dnapredict.worklist.calls.known_contacts import (
     contacts_of,
     opted_out,
     read_up_to,
+    recorded_events,
 )
+from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCall
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
@@ -186,12 +190,37 @@ class Ledger:
             stated = frozenset()
         return self._database.run(partial(opted_out, patient_of, stated=stated), writes=False)
 
+    def all_calls(self, records: CallRecords | None = None) -> list[RecordedCall]:
+        """Every recorded call, in order: those of the scoring log `records`, and those that it holds no more.
+
+        Of the latter only the day is known. If the calls database cannot be used, the log alone says who was called.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        logged = [] if records is None else list(records.calls())
+        numbers = {each.number for each in logged}
+        with contextlib.suppress(UnusableError):
+            if self._database.path.exists():
+                copied = self._database.run(recorded_events, writes=False)
+                logged += [each for each in copied if each.number not in numbers]
+        return sorted(logged, key=attrgetter("number"))
+
     @property
     def stated(self) -> StatedOptOuts:
         """The opt-outs that lists of this home stated in a column."""
-        return StatedOptOuts(self._home, self._hash_of_contact)
+        return StatedOptOuts(self._home, self.hashed)
 
-    def _hash_of_contact(self, kind: str, value: str) -> str:
+    def hashed(self, kind: str, value: str) -> str:
+        """The keyed hash of an appointment or a patient, as in the scoring log.
+
+        Raises
+        ------
+        SecretError
+            If the secret is missing, damaged or another one.
+        """
         if self._recorded is not None:
             return self._recorded.hashed(kind, value)
         return keyed_hash(read_or_make(self._home / _LOG_SECRET), kind, value)

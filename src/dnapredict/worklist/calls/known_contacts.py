@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from dnapredict.data.files.digests import AS_WRITTEN, PATIENT, normal_form
 from dnapredict.worklist.calls.attempts import NO_EVENTS, CallEvent, CallState, Effect, call_state
 from dnapredict.worklist.calls.calls_database import accept_new_rows, accept_rows, setting, write_settings
+from dnapredict.worklist.calls.recorded_calls import RecordedCall
+from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 _NUMBER: Final = "log number"
 _SEAL: Final = "log seal"
@@ -287,6 +289,22 @@ def opted_out(
         for each, patient in patient_of.items()
         if not out.isdisjoint((patient, listed.get(each), states.patient_of(each)))
     )
+
+
+def recorded_events(connection: sqlite3.Connection) -> list[RecordedCall]:
+    """All events as recorded calls, in order, each at the end of its local day."""
+    sql = "SELECT number, appointment, patient, day, outcome, effect FROM events ORDER BY id"
+    return [
+        RecordedCall(number, appointment, patient, _end_of(day), outcome, effect)
+        for number, appointment, patient, day, outcome, effect in connection.execute(sql)
+    ]
+
+
+def _end_of(day: str) -> datetime.datetime:
+    """The last moment of a local day, in UTC without a zone."""
+    following = datetime.date.fromisoformat(day) + datetime.timedelta(days=1)
+    midnight = datetime.datetime.combine(following, datetime.time(), LOCAL_ZONE)
+    return midnight.astimezone(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(microseconds=1)
 
 
 def _patients_listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:

@@ -144,6 +144,23 @@ class ListOrigin:
 
 
 @dataclass(frozen=True)
+class ListIdentity:
+    """The id of a scored list and when it was scored (with a zone), known before it is kept.
+
+    `row_called` is set where one row of it is scored again alone: whether the list calls about it.
+    """
+
+    list_id: str
+    scored_at: datetime.datetime
+    row_called: bool | None = None
+
+    @classmethod
+    def new(cls) -> "ListIdentity":
+        """A new random id, and the present."""
+        return cls(secrets.token_hex(8), datetime.datetime.now(datetime.UTC))
+
+
+@dataclass(frozen=True)
 class KeptList:
     """A list that was scored: its heading, and its rows in rank order."""
 
@@ -163,8 +180,9 @@ class KeptList:
         notices: tuple[str, ...] = (),
         timezone: str = ENGLAND,
         origin: ListOrigin = ListOrigin(),
+        identity: ListIdentity | None = None,
     ) -> "KeptList":
-        """A newly scored list, under a new random id.
+        """A newly scored list, under its `identity`, by default a new random id.
 
         Parameters
         ----------
@@ -181,10 +199,11 @@ class KeptList:
         origin
             Who uploaded it, and which list it follows.
         """
+        identity = identity or ListIdentity.new()
         heading = Heading(
-            list_id=secrets.token_hex(8),
+            list_id=identity.list_id,
             name=name,
-            created_at=datetime.datetime.now(datetime.UTC),
+            created_at=identity.scored_at,
             model_version=model_version,
             synthetic=synthetic,
             counts=counts or Counts.of(worklist),

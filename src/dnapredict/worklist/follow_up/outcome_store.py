@@ -1,12 +1,24 @@
 """The outcome store of a home: one row for each scored appointment, with its risk, its calls and its outcome.
 
 Appointments and patients are keyed hashes (HMAC-SHA-256). Groups (age, deprivation, ethnic category and others) are as
-in the extract from which the outcome was read, by the names and codes of the contract.
+in the extract from which the outcome was read, by the names and codes of the contract. Times are UTC
+without a zone; `scored_at` is when the list was scored.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
+from dnapredict.errors import StoreError
+
+FOLDER: Final = "outcomes"
+"""The folder of a home with what was scored and what came of it."""
 
 GROUP_COLUMNS: Final = pa.schema(
     [
@@ -32,7 +44,8 @@ OUTCOME_SCHEMA: Final = pa.schema(
     [
         ("appointment", pa.string()),
         ("patient", pa.string()),
-        # The last list with the appointment before its calls ended; a later export replaces an earlier one.
+        # The last list with the appointment before its calls ended; a later export replaces an earlier one. In a trial,
+        # the first list that gave the appointment an arm.
         ("list_id", pa.string()),
         ("scored_at", pa.timestamp("us")),
         ("starts_at", pa.timestamp("us")),
@@ -67,3 +80,83 @@ OUTCOME_SCHEMA: Final = pa.schema(
     ]
 )
 """The columns of the store. Null means not known."""
+
+_FILE: Final = "outcomes.parquet"
+# Hashes do not compress as runs or dictionaries, but their hexadecimal digits do.
+_COMPRESSION: Final = "zstd"
+
+
+@dataclass(frozen=True)
+class OutcomeStore:
+    """The outcome store of one home, a Parquet file with a seal that is replaced as a whole."""
+
+    home: Path
+
+    @property
+    def path(self) -> Path:
+        """The file of the store."""
+        return self.home / FOLDER / _FILE
+
+    @property
+    def exists(self) -> bool:
+        """Whether outcomes were read in this home."""
+        return self.path.is_file()
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of the store, by appointment, after checking that the file is as it was written.
+
+        Parameters
+        ----------
+        columns
+            Names of `OUTCOME_SCHEMA` to read; by default all.
+
+        Returns
+        -------
+        Table with those columns of `OUTCOME_SCHEMA`, one row an appointment. A column that an earlier release did not
+        write is null.
+
+        Raises
+        ------
+        StoreError
+            If there is no store yet, or it is damaged.
+        """
+        if not self.exists:
+            raise StoreError(
+                f"{self.path}: no outcomes were read in this home yet. Run 'dnapredict outcomes EXTRACT' with an "
+                "extract of past appointments."
+            )
+        try:
+            if not is_intact_file(self.path, name=self.path.stem):
+                raise self._damaged()
+            table = pq.read_table(self.path) if columns is None else pq.read_table(self.path, columns=list(columns))
+        except (OSError, pa.ArrowException):
+            raise self._damaged() from None
+        return _as_schema(table, OUTCOME_SCHEMA.names if columns is None else columns)
+
+    def write(self, table: pa.Table) -> None:
+        """Replace the store by the rows of `table`, which has the columns of `OUTCOME_SCHEMA`, by appointment.
+
+        The same rows give the same bytes, in whatever order they come.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to; the earlier store stays.
+        """
+        rows = table.select(OUTCOME_SCHEMA.names).cast(OUTCOME_SCHEMA).sort_by("appointment").combine_chunks()
+        with write_atomically(self.path) as draft:
+            pq.write_table(rows.replace_schema_metadata(dict(UNSEALED)), draft, compression=_COMPRESSION)
+            seal(draft, name=self.path.stem)
+
+    def _damaged(self) -> StoreError:
+        return StoreError(
+            f"{self.path}: is damaged; it is not what was written. Remove it and run 'dnapredict outcomes EXTRACT' "
+            "again with all extracts since the first list."
+        )
+
+
+def _as_schema(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    fields = [OUTCOME_SCHEMA.field(name) for name in names]
+    known = set(table.column_names)
+    columns = [table[field.name] if field.name in known else pa.nulls(table.num_rows, field.type) for field in fields]
+    return pa.table(columns, schema=pa.schema(fields))

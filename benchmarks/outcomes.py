@@ -1,0 +1,108 @@
+"""Bring 1,000,000 outcomes back: seconds and memory, of recording what was scored and of the join.
+
+Lists of 50,000 made-up appointments are recorded as scored, a tenth of them is called, and an extract of all of them is
+read. Each step runs in a process of its own. The second run of the join reads the store of the first and must write the
+same bytes. `python -m benchmarks.outcomes [ROWS]`.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from dnapredict.synthetic.simulation import simulate
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
+
+ROWS = 1_000_000
+RECORD = """
+import datetime, resource, sys, time
+from pathlib import Path
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.files.kept_list import ListIdentity
+from dnapredict.worklist.follow_up.scored_rows import ScoredRows
+from dnapredict.worklist.plan.call_plan import CallPlan
+extract, home = map(Path, sys.argv[1:])
+rows = ScoredRows(home, Ledger(home).hashed)
+names = ["appointment_id", "patient_id", "starts_at", "booked_at"]
+table = pq.read_table(extract, columns=names).sort_by("starts_at")
+for name in names[2:]:
+    table = table.set_column(names.index(name), name, table[name].cast(pa.timestamp("us")))
+began = time.perf_counter()
+for first in range(0, table.num_rows, 50_000):
+    part = table.slice(first, 50_000).combine_chunks()
+    n = part.num_rows
+    day = part["starts_at"][0].as_py() - datetime.timedelta(days=7)
+    plan = CallPlan(
+        pa.table({"rank": np.arange(1, n + 1), "selected": np.arange(n) < n // 10}),
+        np.full(n, np.datetime64(day, "D")),
+    )
+    inputs = part.append_column("probability", pa.array(np.linspace(0.9, 0.01, n)))
+    identity = ListIdentity(f"{first:016x}", day.replace(tzinfo=datetime.UTC))
+    assert rows.record(inputs, plan, identity=identity, model_version="1") == ()
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+JOIN = """
+import datetime, resource, sys, time
+from pathlib import Path
+import pyarrow as pa, pyarrow.parquet as pq
+from dnapredict.config.service_config import Retention
+from dnapredict.config.training_config import Setting
+from dnapredict.pipeline.outcome_linkage import outcomes
+from dnapredict.worklist.calls.recorded_calls import RecordedCall
+from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
+extract, home = map(Path, sys.argv[1:])
+
+class Records:
+    def calls(self):
+        calls = []
+        for path in ScoredFiles(home).lists():
+            table = pq.read_table(path, filters=pa.compute.field("selected"))
+            for row in table.select(["appointment", "patient", "scored_at"]).to_pylist():
+                at = row["scored_at"] + datetime.timedelta(hours=3)
+                calls.append(RecordedCall(len(calls), row["appointment"], row["patient"], at, "confirmed", "reached"))
+        return calls
+    def answers(self):
+        return []
+
+records = Records()
+records.calls = (lambda calls: lambda: calls)(records.calls())
+began = time.perf_counter()
+summary, _ = outcomes(extract, home=home, setting=Setting(), records=records, retention=Retention(outcome_days=36_525))
+seconds = time.perf_counter() - began
+print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, file=sys.stderr)
+print(*summary.sentences(), sep="\\n", file=sys.stderr)
+"""
+
+
+def _measured(program: str, *arguments: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True
+    )
+    return (done.stdout + done.stderr).strip()
+
+
+def main() -> None:
+    """Print seconds and gigabytes of each step."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    with tempfile.TemporaryDirectory() as temporary:
+        extract, home = Path(temporary) / "extract.parquet", Path(temporary) / "home"
+        simulate(extract, appointments=rows, seed=3)
+        print(f"{pq.read_metadata(extract).num_rows:,} appointments")
+        print("recorded as scored: seconds, GB:", _measured(RECORD, extract, home))
+        print("joined: seconds, GB:", _measured(JOIN, extract, home))
+        store = OutcomeStore(home)
+        before = store.path.read_bytes()
+        print(f"the store: {len(before) / 1e6:.0f} MB")
+        print("joined again: seconds, GB:", _measured(JOIN, extract, home))
+        print("the same bytes:", store.path.read_bytes() == before)
+        began = time.perf_counter()
+        read = store.read()
+        print(f"read and checked: {time.perf_counter() - began:.2f} s, {read.nbytes / 1e9:.2f} GB in memory")
+
+
+if __name__ == "__main__":
+    main()

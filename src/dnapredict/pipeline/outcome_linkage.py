@@ -1,0 +1,297 @@
+"""Bring outcomes back: what became of the appointments that were scored, in the outcome store of the home."""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dnapredict.config.fairness_policy import Disclosure, Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.config.service_config import Retention
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.files.atomic_write import close_to_others, private_folder
+from dnapredict.data.files.digests import keyed_hash, read_or_make
+from dnapredict.data.files.file_lock import locked
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.small_numbers import publish_count
+from dnapredict.data.validation.checked import Checked
+from dnapredict.errors import StoreError
+from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.pipeline.run_inputs import sound_extract
+from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCalls
+from dnapredict.worklist.follow_up.outcome_join import (
+    EXTRACT_SCHEMA,
+    JoinCounts,
+    JoinSources,
+    answers_table,
+    join_outcomes,
+)
+from dnapredict.worklist.follow_up.outcome_store import FOLDER, GROUP_COLUMNS, OUTCOME_SCHEMA, OutcomeStore
+from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
+
+_LOCK: Final = "outcomes.lock"
+_ROWS_AT_ONCE: Final = 100_000
+_READ: Final = ("starts_at", "booked_at", "outcome_code", "recorded_at", "contacted", *GROUP_COLUMNS.names)
+
+
+@dataclass(frozen=True)
+class OutcomeSummary:
+    """What came back: exact counts, and what could not be joined. Print `sentences`, which round them.
+
+    `rejected` rows of the extract broke the contract; a repeated appointment counts once.
+    """
+
+    counts: JoinCounts
+    rejected: int
+    notices: tuple[str, ...] = ()
+
+    def sentences(self) -> Iterator[str]:
+        """What was done, in words; small counts are hidden and others rounded."""
+        counts = self.counts
+        yield (
+            f"The outcome store holds {count_words(counts.rows)} scored appointments; of "
+            f"{count_words(counts.known)} the outcome is known."
+        )
+        yield f"New outcomes: {count_words(counts.new)}. Outcomes that are another now: {count_words(counts.changed)}."
+        yield (
+            f"Appointments with a recorded call: {count_words(counts.called)}; patients reached: "
+            f"{count_words(counts.reached)}."
+        )
+        if counts.other_patient:
+            yield (
+                f"The patient has another number than when they were scored: {count_words(counts.other_patient)} "
+                "appointments. The number in the extract counts."
+            )
+        if counts.late:
+            yield f"Scored after they began, and so left out: {count_words(counts.late)} appointments."
+        yield from self.notices
+
+    def as_dict(self) -> dict[str, Any]:
+        """The rounded counts, None where one is hidden, for a program."""
+        counts = vars(self.counts) | {"rejected": self.rejected}
+        return {name: publish_count(n, _disclosure()) for name, n in counts.items()} | {"notices": list(self.notices)}
+
+
+def outcomes(
+    path: Path,
+    *,
+    home: Path,
+    setting: Setting,
+    records: CallRecords | None = None,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
+) -> tuple[OutcomeSummary, Checked]:
+    """Join the extract at `path` to what was scored and called in `home`, and write the outcome store.
+
+    `records` is the scoring log; without it, only the calls database says who was called.
+
+    Raises
+    ------
+    DataError
+        If the extract cannot be used.
+    StoreError
+        If nothing was scored in this home yet; or the store is damaged or cannot be written. It stays as it was.
+    """
+    with Workspace() as workspace:
+        checked = sound_extract(path, setting, workspace)
+        if not was_scored(home, records):
+            raise StoreError(
+                f"{home}: nothing was scored here yet, so that no outcome can come back. Run 'dnapredict score LIST' "
+                "or 'dnapredict serve' first."
+            )
+        return bring_back(checked, home=home, setting=setting, records=records, retention=retention), checked
+
+
+def count_words(count: int) -> str:
+    """A count in words, rounded, or "a few" where it may point at a patient."""
+    shown = publish_count(count, _disclosure())
+    return "a few" if shown is None else f"{shown:,}"
+
+
+def was_scored(home: Path, records: CallRecords | None = None) -> bool:
+    """Whether an appointment was ever scored in the home."""
+    is_on_file = bool(ScoredFiles(home).lists()) or OutcomeStore(home).exists
+    return is_on_file or (records is not None and any(True for _ in records.answers()))
+
+
+def bring_back(
+    checked: Checked,
+    *,
+    home: Path,
+    setting: Setting,
+    records: CallRecords | None = None,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
+) -> OutcomeSummary:
+    """The same with an extract that is checked already.
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged or cannot be written, another process writes it, or a secret is lost.
+    """
+    close_to_others(home)
+    folder = private_folder(home / FOLDER)
+    with locked(folder / _LOCK, busy_message=f"{folder}: another process is bringing outcomes back. Wait for it."):
+        store, files = OutcomeStore(home), ScoredFiles(home)
+        secret = _secret(home, used=bool(files.lists()) or store.exists)
+        readable, notices = _readable(files, check=keyed_hash(secret, "secret", "check"))
+        answers = answers_table(() if records is None else records.answers())
+        earlier = store.read() if store.exists else OUTCOME_SCHEMA.empty_table()
+        calls = RecordedCalls(Ledger(home).all_calls(records))
+        with Workspace() as workspace:
+            known = _appointments(readable.lists, answers, earlier)
+            sources = JoinSources(
+                readable.lists,
+                readable.challenger,
+                answers,
+                calls,
+                extract=_extract_rows(checked, known, secret, LabelRule(setting.training.dna_codes)),
+                earlier=earlier,
+            )
+            rows, counts = join_outcomes(sources, workspace)
+        store.write(_kept(rows, retention.outcome_days))
+    return OutcomeSummary(counts, checked.rejected.num_rows, notices)
+
+
+def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> tuple[Checked, str]:
+    """The extract with `contacted` and `trial_arm` from the outcome store where it says nothing of them.
+
+    Returns
+    -------
+    The extract, and a sentence on what was filled in, or why it could not be; "" where nothing was.
+    """
+    store = OutcomeStore(home)
+    if not store.exists:
+        return checked, ""
+    try:
+        secret = _secret(home, used=True)
+        known = store.read(["appointment", "contacted", "trial_arm"])
+    except StoreError as error:
+        return checked, f"WARNING: who was called by the lists of this home is not known here. {error}"
+    known = known.filter(pc.or_(pc.is_valid(known["contacted"]), pc.is_valid(known["trial_arm"])))
+    rows = checked.rows.get_name()
+    ids = workspace.fetch(f"SELECT appointment_id FROM {rows} WHERE contacted IS NULL OR trial_arm IS NULL")
+    hashes = ids.append_column("appointment", _hashed(ids["appointment_id"], secret, "appointment"))
+    said = hashes.join(known, "appointment", join_type="inner").select(["appointment_id", "contacted", "trial_arm"])
+    filled = workspace.keep(said).get_name()
+    found = workspace.fetch(
+        "SELECT count_if(r.contacted IS NULL AND f.contacted IS NOT NULL) AS contacted, "
+        f"count_if(r.trial_arm IS NULL AND f.trial_arm IS NOT NULL) AS trial_arm FROM {rows} r JOIN {filled} f "
+        "USING (appointment_id)"
+    ).to_pylist()[0]
+    counts = {name: int(count) for name, count in found.items()}
+    view = workspace.view(
+        "SELECT r.* REPLACE (coalesce(r.contacted, f.contacted) AS contacted, "
+        f"coalesce(r.trial_arm, f.trial_arm) AS trial_arm) FROM {rows} r LEFT JOIN {filled} f USING (appointment_id)"
+    )
+    present = checked.present | {name for name, count in counts.items() if count}
+    return replace(checked, rows=view, present=present), _filled_sentence(**counts)
+
+
+def _filled_sentence(*, contacted: int, trial_arm: int) -> str:
+    if not contacted and not trial_arm:
+        return ""
+    arms = f", and the trial arm of {count_words(trial_arm)}" if trial_arm else ""
+    return (
+        f"The calls recorded in this home say of {count_words(contacted)} appointments whether the patient was "
+        f"reached{arms}; the extract does not."
+    )
+
+
+@dataclass(frozen=True)
+class _Readable:
+    lists: list[Path]
+    challenger: list[Path]
+
+
+def _secret(home: Path, *, used: bool) -> bytes:
+    """The secret of the scoring log, with which all is hashed.
+
+    Raises
+    ------
+    SecretError
+        If it is missing although appointments were hashed with it, or damaged.
+    """
+    used_for = "scored appointments were hashed with it, so that no outcome can be joined to them" if used else ""
+    return read_or_make(home / "scoring-log.secret", used_for=used_for)
+
+
+def _readable(files: ScoredFiles, *, check: str) -> tuple[_Readable, tuple[str, ...]]:
+    """The files that are as they were written and hashed with the present secret, and what is wrong with others."""
+    damaged, foreign = set(files.damaged()), set[Path]()
+    for path in {*files.lists(), *files.challenger()} - damaged:
+        if not files.is_hashed_with(path, check):
+            foreign.add(path)
+    left_out = damaged | foreign
+    notices = []
+    if damaged:
+        first = min(damaged)
+        notices.append(f"{first}: is damaged, and left out{_more(damaged)}. Restore it from a backup, or score again.")
+    if foreign:
+        notices.append(
+            f"{min(foreign)}: was hashed with another secret than this home has now, and cannot be joined"
+            f"{_more(foreign)}. Restore scoring-log.secret from a backup."
+        )
+    kept = _Readable(
+        [path for path in files.lists() if path not in left_out],
+        [path for path in files.challenger() if path not in left_out],
+    )
+    return kept, tuple(notices)
+
+
+def _more(paths: set[Path]) -> str:
+    return f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+
+
+def _appointments(lists: Sequence[Path], answers: pa.Table, earlier: pa.Table) -> pa.Array:
+    """The hashes of all appointments that were scored."""
+    tables = [*(pq.read_table(path, columns=["appointment"]) for path in lists), answers, earlier]
+    return pc.unique(pa.chunked_array([part for table in tables for part in table["appointment"].chunks], pa.string()))
+
+
+def _extract_rows(checked: Checked, known: pa.Array, secret: bytes, outcomes: LabelRule) -> pa.Table:
+    """The rows of the extract whose appointment was scored, with hashes in place of identifiers."""
+    backend = checked.rows.get_backend()
+    names = ", ".join(("appointment_id", "patient_id", *_READ))
+    sql = f"SELECT {names} FROM {checked.rows.get_name()} ORDER BY {ROW_NUMBER}"
+    parts = []
+    for batch in backend.con.sql(sql).to_arrow_reader(_ROWS_AT_ONCE):
+        hashed = _hashed(batch["appointment_id"], secret, "appointment")
+        is_scored = pc.is_in(hashed, known)
+        rows, appointment = pa.table(batch).filter(is_scored), hashed.filter(is_scored)
+        columns = {name: rows[name] for name in _READ} | {
+            "appointment": appointment,
+            "patient": _hashed(rows["patient_id"], secret, "patient"),
+            "missed": _missed(rows["outcome_code"], outcomes),
+        }
+        parts.append(pa.table([columns[f.name].cast(f.type) for f in EXTRACT_SCHEMA], schema=EXTRACT_SCHEMA))
+    return pa.concat_tables(parts) if parts else EXTRACT_SCHEMA.empty_table()
+
+
+def _hashed(values: pa.Array | pa.ChunkedArray, secret: bytes, kind: str) -> pa.Array:
+    texts = values.cast(pa.string()).to_pylist()
+    return pa.array((None if text is None else keyed_hash(secret, kind, text) for text in texts), pa.string())
+
+
+def _missed(codes: pa.ChunkedArray, outcomes: LabelRule) -> pa.ChunkedArray:
+    """Whether an appointment was missed; null where it was neither missed nor attended."""
+    has_label = pc.is_in(codes, pa.array([*outcomes.dna_codes, *outcomes.came_codes]))
+    return pc.if_else(has_label, pc.is_in(codes, pa.array(outcomes.dna_codes)), pa.scalar(None, pa.bool_()))
+
+
+def _kept(rows: pa.Table, days: int) -> pa.Table:
+    """The rows of appointments that are not past their retention."""
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    return rows.filter(
+        pc.greater(rows["starts_at"], pa.scalar(now - datetime.timedelta(days=days), pa.timestamp("us")))
+    )
+
+
+def _disclosure() -> Disclosure:
+    return load(shipped("fairness/policy.toml"), Policy).disclosure

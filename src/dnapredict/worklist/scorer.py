@@ -108,22 +108,6 @@ class Scorer:
         recorded += () if identity is None else self.record_scored(worklist, identity)
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
 
-    def risks(self, appointments: pa.Table) -> NDArray[np.float64]:
-        """The risk of each row in the order given, as `score` gives it; NaN for a row that breaks the contract.
-
-        Raises
-        ------
-        DataError
-            If a required column is missing.
-        """
-        rows = appointments.num_rows
-        numbered = appointments.append_column(ROW_NUMBER, pa.array(np.arange(1, rows + 1)))
-        with borrow_engine(rows=rows) as engine:
-            predictions, _ = self._predict(numbered, Predictor(self.stored, with_reasons=False), engine)
-        risks = np.full(rows, np.nan)
-        risks[predictions[ROW_NUMBER].to_numpy() - 1] = predictions["probability"].to_numpy()
-        return risks
-
     def _predict(self, appointments: pa.Table, predictor: Predictor, workspace: Engine) -> tuple[pa.Table, Checked]:
         """The predictions of the valid rows, and the result of the check of all rows."""
         checked = self.checked(workspace.keep(appointments), workspace)
@@ -140,9 +124,25 @@ class Scorer:
         DataError, ConfigurationError
             As `score`.
         """
-        with borrow_engine(rows=appointments.num_rows) as engine:
-            predictions, _ = self._predict(_numbered(appointments), Predictor(self.stored, with_reasons=False), engine)
-        return predictions.select(["appointment_id", "probability"])
+        return self._risks(_numbered(appointments)).select(["appointment_id", "probability"])
+
+    def risk_of_each_row(self, appointments: pa.Table) -> NDArray[np.float64]:
+        """The risk of each row of contract columns in the order given; NaN for a row that breaks the contract.
+
+        Raises
+        ------
+        DataError, ConfigurationError
+            As `score`.
+        """
+        predictions = self._risks(_numbered(appointments))
+        risks = np.full(appointments.num_rows, np.nan)
+        risks[predictions[ROW_NUMBER].to_numpy() - 1] = predictions["probability"].to_numpy()
+        return risks
+
+    def _risks(self, numbered: pa.Table) -> pa.Table:
+        """The predictions of the valid rows of a list with row numbers, without reasons."""
+        with borrow_engine(rows=numbered.num_rows) as engine:
+            return self._predict(numbered, Predictor(self.stored, with_reasons=False), engine)[0]
 
     def record_risks(self, scored: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
         """Record the risks by this model of lists that another one scored first: `risks` of each, and the list.

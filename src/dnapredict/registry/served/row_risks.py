@@ -73,7 +73,7 @@ class RowRisks:
         if missing:
             raise DataError(f"The frame lacks {self._lacking(frame, missing)}")
         rows = arrow_of_frame(frame[[name for name in frame.columns if name in _CONTRACT]], "frame")
-        return self._scorer.risks(rows.cast(pa.schema([_as_text(field) for field in rows.schema])))
+        return self._scorer.risk_of_each_row(rows.cast(pa.schema([_as_text(field) for field in rows.schema])))
 
     @property
     def _scorer(self) -> Scorer:

@@ -216,6 +216,7 @@ def test_mlflows_scoring_server_takes_contract_rows(shared: Shared, tmp_path: Pa
 @needs_spark
 def test_spark_udf_takes_contract_rows(shared: Shared, tmp_path: Path):
     import mlflow
+    from pyspark.sql.functions import struct
 
     from dnapredict.features.spark_features import _session
 
@@ -225,7 +226,7 @@ def test_spark_udf_takes_contract_rows(shared: Shared, tmp_path: Path):
         folder = shared.home / "mlruns" / "models" / version.model_id / "artifacts"
         risk = mlflow.pyfunc.spark_udf(spark, str(folder), result_type="double", env_manager="local")
         rows = spark.read.parquet(str(shared.weekly)).coalesce(1)
-        made = rows.withColumn("risk", risk(*rows.columns)).select("appointment_id", "risk").toPandas()
+        made = rows.withColumn("risk", risk(struct(*rows.columns))).select("appointment_id", "risk").toPandas()
     made = made.set_index("appointment_id")["risk"].loc[shared.rows["appointment_id"]].to_numpy()
     np.testing.assert_allclose(made, scored(shared, tmp_path / "out.parquet"), **TOLERANCE)
 

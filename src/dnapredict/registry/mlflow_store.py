@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 MODEL_NAME: Final = "dna-risk"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _LEDGER_TAG: Final = "decisions"
 # MLflow's page opens an experiment of this kind on its runs and models, and others on pages for language models.
 _EXPERIMENT_TAGS: Final = {
@@ -62,6 +64,25 @@ class TrackingStore:
         """MLflow's client, bound to this address and to no other."""
         return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let MLflow's functions use this address, and afterwards what they used before.
+
+        MLflow writes the address to the environment, where it would stand for the analyst's choice of a server.
+        """
+        before = {name: os.environ.get(name) for name in _VARIABLES}
+        mlflow.set_tracking_uri(self.address)
+        mlflow.set_registry_uri(self.address)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)
+            mlflow.set_registry_uri(None)
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
     def experiment(self) -> str:
         """The experiment that holds every run; it is created with the first run."""
         client = self.client
@@ -80,7 +101,10 @@ class TrackingStore:
         with contextlib.suppress(MlflowException):  # it exists
             client.create_registered_model(MODEL_NAME, description=_MODEL_NOTE)
         source = f"models:/{model_id}"
-        made = client.create_model_version(MODEL_NAME, source, run_id, tags=tags, description=note, model_id=model_id)
+        with self.alone():  # where the files are is asked of the address that MLflow's functions use
+            made = client.create_model_version(
+                MODEL_NAME, source, run_id, tags=tags, description=note, model_id=model_id
+            )
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
         return str(made.version)
 

@@ -1,12 +1,11 @@
 """Log a stored model with its run: signature, example and, for other machines, the code that it needs."""
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import mlflow
 import pandas as pd
@@ -21,7 +20,6 @@ from dnapredict.registry.mlflow_store import MODEL_NAME, TrackingStore
 
 _SCRIPT: Final = Path(__file__).with_name("pyfunc_model.py")
 _PACKAGE: Final = Path(dnapredict.__file__).parent
-_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # Made up, as serving/examples/score.json is.
 _EXAMPLE: Final = (
     {
@@ -67,7 +65,7 @@ def log_model(store: TrackingStore, folder: Path, run_id: str, *, stored: Stored
     """
     # Given, or MLflow starts a process to infer them: 7 s for each training.
     needed = _dependencies() if with_code else [f"dnapredict=={installed('dnapredict')}"]
-    with _only(store), mlflow.start_run(run_id=run_id):
+    with store.alone(), mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name=f"{MODEL_NAME}-{stored.digest[:8]}",
             python_model=str(_SCRIPT),
@@ -114,23 +112,3 @@ def _pinned(wanted: Iterator[str]) -> Iterator[str]:
         name = requirement.partition(">")[0].partition(";")[0].strip()
         with contextlib.suppress(PackageNotFoundError):  # of another platform
             yield f"{name}=={installed(name.partition('[')[0])}"
-
-
-@contextlib.contextmanager
-def _only(store: TrackingStore) -> Iterator[None]:
-    """Let MLflow's functions use `store`, and afterwards what they used before.
-
-    MLflow writes the address to the environment, where it would stand for the analyst's choice of a server.
-    """
-    before: dict[str, Any] = {name: os.environ.get(name) for name in _VARIABLES}
-    mlflow.set_tracking_uri(store.address)
-    mlflow.set_registry_uri(store.address)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value

@@ -77,7 +77,7 @@ class RowRisks:
 
     @property
     def _scorer(self) -> Scorer:
-        worklist = WorklistConfig(use="supportive contact")  # no list is planned, so its settings change nothing
+        worklist = WorklistConfig.model_construct()  # no list is planned, so that no setting is read
         return Scorer(self.stored, model_version="", worklist=worklist, history=self.history)
 
     def _has_factors(self, frame: pd.DataFrame) -> bool:

@@ -30,6 +30,8 @@ MODEL_NAME: Final = "dna-risk"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 _VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+# MLflow takes None for its default and does not say so in its types.
+_UNSET: Final[Any] = None
 _LEDGER_TAG: Final = "decisions"
 # MLflow's page opens an experiment of this kind on its runs and models, and others on pages for language models.
 _EXPERIMENT_TAGS: Final = {
@@ -76,8 +78,8 @@ class TrackingStore:
         try:
             yield
         finally:
-            mlflow.set_tracking_uri(None)
-            mlflow.set_registry_uri(None)
+            mlflow.set_tracking_uri(_UNSET)
+            mlflow.set_registry_uri(_UNSET)
             for name, value in before.items():
                 os.environ.pop(name, None)
                 if value is not None:

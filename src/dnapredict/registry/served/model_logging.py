@@ -97,7 +97,8 @@ def signature_of(factors: Sequence[str]) -> ModelSignature:
     is said by the model: MLflow's message would print the patients' rows.
     """
     names = dict.fromkeys((*(column.name for column in COLUMNS), *factors))
-    inputs = Schema([ColSpec(AnyType(), name, required=False) for name in names])
+    untyped = AnyType()  # type: ignore[no-untyped-call] # MLflow's constructor has no annotation
+    inputs = Schema([ColSpec(untyped, name, required=False) for name in names])
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double")]))
 
 

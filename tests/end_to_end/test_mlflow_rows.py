@@ -175,7 +175,8 @@ def test_another_machine_without_dnapredict_loads_the_teams_copy(shared: Shared,
     expected = scored(shared, tmp_path / "out.parquet")
     script = (
         "import sys; sys.path[:] = [p for p in sys.path if not p.rstrip('/').endswith('/src')]\n"
-        "import importlib.util; spec = importlib.util.find_spec('dnapredict'); assert spec is None or spec.origin is None\n"
+        "import importlib.util; spec = importlib.util.find_spec('dnapredict')\n"
+        "assert spec is None or spec.origin is None\n"
         "import mlflow, pandas as pd, numpy as np\n"
         "model = mlflow.pyfunc.load_model('models:/dna-risk@champion')\n"
         f"np.save({str(tmp_path / 'risks.npy')!r}, model.predict(pd.read_parquet({str(shared.weekly)!r})))\n"

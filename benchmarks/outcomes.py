@@ -51,7 +51,7 @@ from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
 from dnapredict.config.service_config import Retention
 from dnapredict.config.training_config import Setting
-from dnapredict.pipeline.outcome_linkage import outcomes
+from dnapredict.pipeline.in_use.outcome_linkage import outcomes
 from dnapredict.worklist.calls.recorded_calls import RecordedCall
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 extract, home = map(Path, sys.argv[1:])

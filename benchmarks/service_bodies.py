@@ -27,7 +27,7 @@ JSON = {"content-type": "application/json"}
 def main() -> None:
     """Print the figures, judge them, and write benchmarks/out/service_bodies.json."""
     with tempfile.TemporaryDirectory() as place:
-        home = Path(sys.argv[1]) if len(sys.argv) > 1 else made_home(Path(place))
+        home = made_home(Path(place), *sys.argv[1:2])
         with ours(home) as served:
             for _ in range(TIMES):  # each worker reads its first workbook more slowly
                 bomb(served, body=form(b"no workbook"), door="/upload")

@@ -47,7 +47,7 @@ def main() -> None:
     asked.add_argument("--minutes", type=float, help="how long ten clients go on, instead of KILLS")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        home = given.home or made_home(Path(place))
+        home = made_home(Path(place), given.home)
         if given.minutes:
             soak(home, minutes=given.minutes)
             return

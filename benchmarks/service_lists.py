@@ -1,71 +1,158 @@
 """A list of 20,000 rows with names and numbers: its upload, its pages, and the next patient in call mode.
 
-The claims: uploaded in under 10 s, a page in under 0.3 s, the next patient in under 100 ms (all in the median, from the
-request to the last byte). The list is the demo's, with new appointment numbers; patients and times stay as they are.
+The claims: uploaded in under 10 s as CSV and as XLSX, a page in under 0.3 s, the next patient in under 100 ms (all in
+the median, from the request to the last byte). Beside other work seconds say little, so that an upload is also given as
+a multiple of scoring the same rows in this process, before and after: at most 3 times as CSV. The list is the demo's,
+with new appointment numbers and moved to next week; patients and times of day stay as they are.
 `python -m benchmarks.service_lists [HOME]`; without a home, that of `dnapredict demo` is made.
 """
 
+import datetime
 import io
 import json
+import re
+import secrets
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import requests
-from benchmarks.under_load.home import made_home
-from benchmarks.under_load.served import ours
+import xlsxwriter
+from benchmarks.under_load.home import made_home, say
+from benchmarks.under_load.served import Served, ours
+
+from dnapredict import pipeline
 
 ROWS, TIMES, WARM_UP = 20_000, 30, 5
 MOST_MS = {"page": 300, "page_100": 300, "whole_list": 300, "next_patient": 100, "record_and_next": 100}
-MOST_UPLOAD_S = 10
+UPLOADS, MOST_UPLOAD_S, MOST_TO_SCORING = 3, 10, 3
 
 
 def main() -> None:
     """Print the figures, judge them, and write benchmarks/out/service_lists.json."""
     with tempfile.TemporaryDirectory() as place:
-        home = Path(sys.argv[1]) if len(sys.argv) > 1 else made_home(Path(place))
-        content = long_list(home)
+        home = made_home(Path(place), *sys.argv[1:2])
+        rows = long_list(home)
+        say("scoring the rows in this process")
+        scored_s = [scored(home, rows)]
         with ours(home) as served, requests.Session() as browser:
-            began = time.perf_counter()
-            listed = browser.post(served.address + "/v1/lists", files={"file": ("long.csv", content)}, timeout=60)
-            upload_s = time.perf_counter() - began
-            listed.raise_for_status()
-            page = f"{served.address}/lists/{listed.json()['list_id']}"
+            say("uploading")
+            uploads = {form: [upload(browser, served, rows, form) for _ in range(UPLOADS)] for form in ("xlsx", "csv")}
+            page = f"{served.address}/lists/{uploads['csv'][-1].list_id}"
+            say("asking for pages")
             kinds: dict[str, Callable[[], requests.Response]] = {
                 "page": partial(browser.get, page),
                 "page_100": partial(browser.get, page + "?show=all&page=100"),
                 "whole_list": partial(browser.get, page + "?show=all&order=time"),
-                "next_patient": partial(browser.get, page + "/call"),
+                "next_patient": partial(next_patient, browser, page),
                 "record_and_next": partial(recorded, browser, page, iter(range(1, TIMES + WARM_UP + 1))),
             }
-            found: dict[str, object] = {"rows": ROWS, "upload_s": round(upload_s, 2)}
+            found: dict[str, object] = {"rows": ROWS}
             found |= {name: measured(ask) for name, ask in kinds.items()}
+        scored_s.append(scored(home, rows))
+        alone = sum(scored_s) / len(scored_s)
+        found["scoring_s"] = [round(each, 2) for each in scored_s]
+        found["uploads"] = {form: upload_figures(some, alone) for form, some in uploads.items()}
     text = json.dumps(found, indent=1)
     Path("benchmarks/out").mkdir(parents=True, exist_ok=True)
     Path("benchmarks/out/service_lists.json").write_text(text + "\n")
     print(text)
-    assert upload_s < MOST_UPLOAD_S
+    assert all(each["median_s"] < MOST_UPLOAD_S for each in found["uploads"].values())
+    assert found["uploads"]["csv"]["to_scoring"] < MOST_TO_SCORING
     for name, most in MOST_MS.items():
         assert found[name]["median_ms"] < most, name
 
 
-def long_list(home: Path) -> bytes:
-    """A CSV of 20,000 appointments of next week."""
+@dataclass(frozen=True)
+class Upload:
+    """What an upload took: until the first byte of the answer, and until the list is there."""
+
+    list_id: str
+    first_s: float
+    whole_s: float
+
+
+def upload(browser: requests.Session, served: Served, rows: pa.Table, form: str) -> Upload:
+    """Send the list as a person does, on the page, and wait for the way to it."""
+    content = {"csv": as_csv, "xlsx": as_workbook}[form](rows)
+    # The same file again would be a second click.
+    name = f"long-{secrets.token_hex(4)}.{form}"
+    began = time.perf_counter()
+    sent = browser.post(served.address + "/upload", files={"file": (name, content)}, timeout=120, stream=True)
+    first, text = time.perf_counter() - began, sent.text
+    whole = time.perf_counter() - began
+    sent.raise_for_status()
+    return Upload(re.findall(r'url=/lists/([0-9a-f]{16})"', text)[0], first, whole)
+
+
+def upload_figures(some: Sequence[Upload], alone: float) -> dict[str, float]:
+    """Median times, and the whole as a multiple of scoring the rows alone."""
+    whole = statistics.median(each.whole_s for each in some)
+    first = statistics.median(each.first_s for each in some)
+    return {"median_s": round(whole, 2), "first_byte_s": round(first, 2), "to_scoring": round(whole / alone, 2)}
+
+
+def scored(home: Path, rows: pa.Table) -> float:
+    """Seconds to score the rows in this process, the second time: the first one loads what is needed."""
+    scorer = pipeline.open_scorer(home)
+    for _ in range(2):
+        began = time.perf_counter()
+        scorer.score(rows)
+    return time.perf_counter() - began
+
+
+def as_workbook(rows: pa.Table) -> bytes:
+    """The list as a workbook, with times as dates."""
+    written = io.BytesIO()
+    with xlsxwriter.Workbook(written, {"in_memory": True, "default_date_format": "dd/mm/yyyy hh:mm"}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, rows.column_names)
+        for number, row in enumerate(rows.to_pylist(), start=1):
+            sheet.write_row(number, 0, list(row.values()))
+    return written.getvalue()
+
+
+def as_csv(rows: pa.Table) -> bytes:
+    """The list as a CSV."""
+    written = io.BytesIO()
+    pyarrow.csv.write_csv(rows, written)
+    return written.getvalue()
+
+
+def long_list(home: Path) -> pa.Table:
+    """20,000 appointments of next week."""
     rows = pq.read_table(home / "demo" / "synthetic-weekly-list.parquet")
     times = -(-ROWS // rows.num_rows)
     many = pa.concat_tables([rows] * times).slice(0, ROWS)
     numbers = pa.array([f"LONG-{number:06d}" for number in range(ROWS)])
     many = many.set_column(many.column_names.index("appointment_id"), "appointment_id", numbers)
-    written = io.BytesIO()
-    pyarrow.csv.write_csv(many, written)
-    return written.getvalue()
+    return moved(many)
+
+
+def moved(rows: pa.Table) -> pa.Table:
+    """The rows, by whole days later, so that the list is of next week whenever its home was made."""
+    first = pc.min(rows["starts_at"]).as_py()
+    later = datetime.datetime.now(first.tzinfo).date() + datetime.timedelta(days=7) - first.date()
+    for name in ("booked_at", "starts_at"):
+        column = pc.add(rows[name], pa.scalar(later, pa.duration("us")))
+        rows = rows.set_column(rows.column_names.index(name), name, column)
+    return rows
+
+
+def next_patient(browser: requests.Session, page: str) -> requests.Response:
+    """The next patient of the list: two requests, since call mode leads to the page of a line."""
+    shown = browser.get(page + "/call")
+    assert re.search(r"/call/\d+$", shown.url), shown.url
+    return shown
 
 
 def recorded(browser: requests.Session, page: str, lines: Iterator[int]) -> requests.Response:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.under_load.asking import appointments, every, session, steadily
-from benchmarks.under_load.home import made_home
+from benchmarks.under_load.home import made_home, say
 from benchmarks.under_load.served import Served, echo, ours
 
 MINUTES, SINGLES_A_SECOND, LISTS_A_SECOND, LIST_ROWS = 10.0, 15, 1, 500
@@ -79,11 +79,15 @@ def main() -> None:
     """Print the figures and write benchmarks/out/service_load.json."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     with tempfile.TemporaryDirectory() as place:
-        home = Path(sys.argv[2]) if len(sys.argv) > 2 else made_home(Path(place))
+        home = made_home(Path(place), *sys.argv[2:3])
+        say("asking the echo")
         found = {"minutes": minutes, "echo_before": _echo()}
+        say("starting the service")
         with ours(home) as served:
             asyncio.run(asked(served, seconds=WARM_UP_SECONDS, lists=True))
+            say(f"asking it for {minutes:g} minutes")
             found["ours"] = asyncio.run(asked(served, seconds=60 * minutes, lists=True))
+        say("asking the echo again")
         found["echo_after"] = _echo()
     found["single_p50_to_echo"] = _ratio(found, "p50_ms")
     found["single_p99_to_echo"] = _ratio(found, "p99_ms")
@@ -100,6 +104,8 @@ def _echo() -> dict[str, object]:
 
 
 def _ratio(found: dict, figure: str) -> float:
+    if figure not in found["ours"]["single"]:
+        raise SystemExit(f"No request was answered: {found['ours']['single']['statuses']}")
     echoes = [found[name]["single"][figure] for name in ("echo_before", "echo_after")]
     return round(found["ours"]["single"][figure] / (sum(echoes) / 2), 1)
 

@@ -49,7 +49,7 @@ def main() -> None:
         return
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     with tempfile.TemporaryDirectory() as place:
-        home = Path(sys.argv[2]) if len(sys.argv) > 2 else made_home(Path(place))
+        home = made_home(Path(place), *sys.argv[2:3])
         with ours(home) as served:
             asyncio.run(_clients(served, seconds=3))
             found = measured(served, seconds=seconds)
@@ -71,7 +71,7 @@ def attacks() -> None:
     parser.add_argument("home", nargs="?", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        home = asked.home or made_home(Path(place))
+        home = made_home(Path(place), asked.home)
         token = api_keys.create(home, name="benchmark", scopes=(api_keys.KeyScope.SCORE,)).token
         found = {}
         for limit, command in FILE_LIMITS.items():

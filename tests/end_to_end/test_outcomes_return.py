@@ -16,7 +16,7 @@ from tests.end_to_end.test_calls import calls, record, upload
 from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import TestClient, wait_until_ready
 
-from dnapredict.pipeline.challenger_scoring import open_challenger
+from dnapredict.pipeline.comparison.challenger_scoring import open_challenger
 from dnapredict.service.app import build, champion_of
 from dnapredict.service.start import served_mapping
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
@@ -191,9 +191,11 @@ def test_the_challenger_scores_the_same_list_and_both_are_compared_on_it(
     tmp_path: Path,
 ) -> None:
     pq.write_table(weekly, tmp_path / "weekly.parquet")
+    before = len(ScoredFiles(home).challenger())
     done = dnapredict("score", tmp_path / "weekly.parquet", "--out", tmp_path / "again.csv", "--home", home)
     assert (done.returncode, "challenger" in done.stderr) == (0, False), done.stderr
-    (by_challenger,) = ScoredFiles(home).challenger()
+    by_challenger = ScoredFiles(home).challenger()[-1]
+    assert len(ScoredFiles(home).challenger()) == before + 1
     challenger = open_challenger(home, "2")
     risks = challenger.risks(weekly)
     expected = dict(zip(risks["appointment_id"].to_pylist(), risks["probability"].to_pylist(), strict=True))
@@ -216,10 +218,9 @@ def test_the_challenger_scores_the_same_list_and_both_are_compared_on_it(
 
 def test_no_patient_and_no_appointment_is_named_in_any_file(home: Path, weekly: pa.Table, returned: str) -> None:  # noqa: ARG001
     names = [str(each).encode() for column in ("appointment_id", "patient_id") for each in weekly[column].to_pylist()]
-    files = [path for path in (home / "outcomes").rglob("*") if path.is_file()]
+    files = [path for path in (home / "outcomes").rglob("*.parquet") if path.is_file()]
     assert len(files) >= 3
     for path in files:
         assert path.stat().st_mode & 0o077 == 0
-        text = pa.Table.to_pylist(pq.read_table(path)) if path.suffix == ".parquet" else path.read_bytes()
-        content = repr(text).encode()
+        content = repr(pq.read_table(path).to_pylist()).encode()
         assert not any(name in content for name in names)

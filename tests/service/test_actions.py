@@ -12,8 +12,15 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.test_lists import CSV, upload
 
-from dnapredict.service.call_actions import Actions, ClinicCalls, OutcomeChanged, RecordedAction
+from dnapredict.service.call_actions import (
+    Actions,
+    ClinicCalls,
+    ListedAppointments,
+    OutcomeChanged,
+    RecordedAction,
+)
 from dnapredict.service.call_outcomes import WORDS, Barrier, CallDetails, Offer, Outcome
+from dnapredict.service.log.action_feed import RecordedAppointments
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -57,6 +64,35 @@ def test_one_that_was_recorded_by_mistake_is_as_if_nothing_was_done(actions: Act
 def test_many_appointments_are_asked_about_at_once(actions: Actions) -> None:
     actions.record("l", line("1999"), Outcome.REBOOKED)
     assert list(actions.latest(str(number) for number in range(2_000))) == ["1999"]
+
+
+def test_what_another_worker_records_is_found_among_many(actions: Actions, log: ScoringLog, tmp_path: Path) -> None:
+    """Of a long list a worker looks up only those about which something was recorded: it must hear of all of them."""
+    listed = ListedAppointments(str(number) for number in range(2_000))
+    other_worker = Actions(log, Hashes(tmp_path))
+    for appointment in ("1999", "7", "7", "not listed", "8"):
+        other_worker.record("l", line(appointment), Outcome.NO_ANSWER, seen=None, details=CallDetails(Barrier.OTHER))
+        actions.record("l", line(appointment), Outcome.CONFIRMED)
+        assert actions.entries(listed) == other_worker.entries(listed) == Actions(log, Hashes(tmp_path)).entries(listed)
+    assert sorted(actions.entries(listed)) == ["1999", "7", "8"]
+
+
+def test_a_log_that_was_put_back_from_a_backup_is_read_again(tmp_path: Path) -> None:
+    listed = [str(number) for number in range(2_000)]
+    found = []
+    for place in ("first", "restored"):
+        log = ScoringLog(tmp_path / place)
+        for appointment in ("1", "2") if place == "first" else ("3", "4", "5"):
+            Actions(log, Hashes(tmp_path)).record("l", line(appointment), Outcome.CONFIRMED)
+        found.append(log)
+    recorded = RecordedAppointments(found[0])
+    hashes = Hashes(tmp_path)
+    assert recorded.hashes() == {hashes.of("appointment", each) for each in "12"}
+    recorded._log = found[1]
+    assert recorded.hashes() == {hashes.of("appointment", each) for each in "345"}
+    assert list(Actions(found[1], hashes).latest(listed)) == ["3", "4", "5"]
+    for log in found:
+        log.close()
 
 
 def test_barrier_offer_and_call_back_are_kept_as_codes(actions: Actions, log: ScoringLog) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dnapredict.config.service_config import Retention
-from dnapredict.service.background_thread import Background
+from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.prometheus_metrics import exposition
@@ -49,7 +49,7 @@ def test_a_thread_goes_on_after_any_error(caplog: pytest.LogCaptureFixture) -> N
 
 def test_the_metrics_say_how_often_a_thread_failed_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("dnapredict.service.background_thread.time.monotonic", lambda: now)
+    monkeypatch.setattr("dnapredict.service.background.background_thread.time.monotonic", lambda: now)
     tries = iter([no_files, lambda: False, lambda: True])
 
     def work() -> bool:

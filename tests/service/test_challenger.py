@@ -14,9 +14,9 @@ from tests.service.pages import week
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.errors import ModelError
-from dnapredict.service import challenger_thread
 from dnapredict.service.app import build
-from dnapredict.service.challenger_thread import ChallengerThread
+from dnapredict.service.background import challenger_thread
+from dnapredict.service.background.challenger_thread import ChallengerThread
 from dnapredict.worklist.files.kept_list import ListIdentity
 
 AT = datetime.datetime(2026, 11, 2, 9, tzinfo=datetime.UTC)

@@ -153,5 +153,6 @@ def test_a_wish_is_known_of_appointments_that_were_scored_before_it(log: Scoring
     assert actions.opted_out(everywhere) == frozenset()
     actions.record("l", line("a"), Outcome.OPTED_OUT)
     assert actions.opted_out(everywhere) == {"a", "b", "d"}
+    assert [actions.opted_out([each]) for each in everywhere] == [{"a"}, {"b"}, frozenset(), {"d"}, frozenset()]
     actions.record("l", line("a"), Outcome.WITHDRAWN)
     assert actions.opted_out(everywhere) == frozenset()

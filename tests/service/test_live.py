@@ -17,10 +17,11 @@ from starlette.testclient import TestClient
 from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 from tests.service.process import Running, running
+from tests.spec.test_service_access import rows
 
 from dnapredict.config.service_config import ServiceConfig, ServiceLimits
 from dnapredict.service.auth import api_keys
-from dnapredict.service.auth.staff import StaffRole
+from dnapredict.service.auth.staff import PERSON, THIS_MACHINE, Person, StaffRole
 from dnapredict.service.pages import live
 
 EVENTS = "text/event-stream"
@@ -150,6 +151,40 @@ def test_streams_that_begin_at_the_same_time_count_too() -> None:
     # In a thread of its own, since a browser that another test left open keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(asyncio.run, burst()).result() == [200, 200, 503, 503, 503]
+
+
+# Of 20 streams of a worker: who asks how often, and how many they get.
+SHARES = """
+    who asks                 | asks | gets
+    Ada                      | 9    | 8
+    Ada, then Ben            | 9    | 16
+    a team key               | 12   | 10
+    a team key, then Ada     | 12   | 18
+    nobody signs in          | 22   | 20
+"""
+
+
+@pytest.mark.parametrize("row", rows(SHARES), ids=lambda row: row["who asks"])
+def test_nobody_takes_all_streams(row: dict[str, str]) -> None:
+    people = {
+        "Ada": Person("1", "Ada", "North", StaffRole.CLERK),
+        "Ben": Person("2", "Ben", "North", StaffRole.CLERK),
+        "a team key": Person("3", "booking team", "", StaffRole.CLERK, is_shared=True),
+        "nobody signs in": THIS_MACHINE,
+    }
+    lists = live.LiveLists(SimpleNamespace(shown=lambda _: object()), None, None, most=lambda: 20)  # type: ignore[arg-type]
+
+    async def ask(who: str) -> int:
+        scope = {"type": "http", "path_params": {"list_id": "0"}, "headers": [], "query_string": b"since=0"}
+        opened = 0
+        for _ in range(int(row["asks"])):
+            answer = await lists.stream(Request(scope | {PERSON: people[who]}))
+            if answer.status_code == 200:
+                lists.open_streams[answer] = people[who].key_id  # as it is while it is sent
+                opened += 1
+        return opened
+
+    assert sum(asyncio.run(ask(who)) for who in row["who asks"].split(", then ")) == int(row["gets"])
 
 
 @pytest.mark.parametrize("end", ["the key is revoked", "the session is ended"])

@@ -167,11 +167,52 @@ def test_a_file_that_waited_for_too_long_is_read_no_more_and_removed(
     assert not old.exists()
 
 
-def test_a_first_row_that_may_be_a_patient_is_not_shown_as_columns(client: TestClient) -> None:
-    answer = upload(client, f"{MARK},Jones\nx,y\n", to="/upload")
+# A spreadsheet none of whose columns has a name that is known here.
+OWN_WORDS = [
+    ["Ref", "Put in the book", "Is on", "Years"],
+    [f"A-{MARK}", "01/09/2026", "07/12/2026 09:30", "80"],
+    ["A-2", "01/09/2026", "07/12/2026 10:00", "20"],
+]
+MEANT = {"Ref": "appointment_id", "Put in the book": "booked_at", "Is on": "starts_at", "Years": "age_years"}
+
+
+def test_a_spreadsheet_without_a_known_name_is_asked_about_and_not_refused(client: TestClient) -> None:
+    answer = upload(client, sheet(OWN_WORDS), to="/upload")
+    assert answer.status_code == 200
+    assert set(chosen(answer.text)) == set(OWN_WORDS[0])
+    assert "What is the first row of your file?" in answer.text
+    assert "<li>when the appointment starts: the date, with or without a time</li>" in answer.text
+    again = client.post("/upload/columns", data=answers(answer.text) | {"first-row": "names"})
+    assert again.status_code == 400
+    assert 'value="names" checked' in again.text
+    fields = answers(answer.text, **MEANT) | {"first-row": "names"}
+    scored = client.post("/upload/columns", data=fields, follow_redirects=False)
+    assert scored.status_code == 303
+    assert "Mon 7 Dec 2026, 09:30" in client.get(scored.headers["location"]).text
+    assert upload(client, sheet([*OWN_WORDS, ["A-3", *OWN_WORDS[1][1:]]]), to="/upload").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("first_row", "sentence"),
+    [
+        ("", "Say what the first row of your file is: the names of its columns, or an appointment."),
+        ("appointment", "Put the names of the columns above the first row, such as Appointment number,"),
+        (MARK, "Say what the first row of your file is"),
+    ],
+)
+def test_a_first_row_that_may_be_a_patient_is_not_remembered_as_columns(
+    client: TestClient, home: Path, first_row: str, sentence: str
+) -> None:
+    """The names of columns are kept readable, for the files that follow."""
+    page = upload(client, f"{MARK},Jones,x\n1,2,y\n", to="/upload").text
+    assert MARK not in page
+    fields = answers(page) | {"first-row": first_row}
+    fields |= {"column-1": "appointment_id", "column-2": "booked_at", "column-3": "starts_at"}
+    answer = client.post("/upload/columns", data=fields)
     assert answer.status_code == 400
-    assert "the first row looks like data" in answer.text
+    assert sentence in answer.text
     assert MARK not in answer.text
+    assert not list(home.rglob("mappings/**/*.toml"))
 
 
 def test_a_second_click_makes_no_second_list(client: TestClient, question: str, home: Path) -> None:

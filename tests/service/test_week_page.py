@@ -2,17 +2,23 @@
 
 import datetime
 import re
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import Outcome
-from dnapredict.service.week_counts import FIFTHS, WeekCounts, count_week
+from dnapredict.service.log.log_tables import ACTIONS
+from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.week_counts import FIFTHS, Ending, WeekCounts, count_week
+from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 # Calls by fifth of deprivation in two weeks, and what may be printed of them ("-" is hidden). In the first, rounding
@@ -75,6 +81,32 @@ def test_a_barrier_is_counted_by_the_same_rule() -> None:
     assert counted({"1": 4}, {"1": 4}).barriers == {}
 
 
+def test_how_appointments_ended_is_counted_by_the_same_rule() -> None:
+    entries = [WeekEntry(str(number), "l", Outcome.CONFIRMED, None) for number in range(60)]
+    ended = dict.fromkeys(map(str, range(30)), Ending.CAME) | dict.fromkeys(map(str, range(30, 45)), Ending.MISSED)
+    counts = count_week(entries, {}, RULE, ended=ended)
+    assert counts.endings == {Ending.CAME: 30, Ending.MISSED: 15, Ending.CANCELLED: 0, Ending.NOT_KNOWN: 15}
+    few = count_week(entries, {}, RULE, ended=ended | {"59": Ending.CANCELLED, "58": Ending.CANCELLED})
+    assert few.endings[Ending.CANCELLED] is None
+    assert count_week(entries, {}, RULE).endings == {}
+
+
+def test_the_page_says_who_came_once_outcomes_were_read(client: TestClient, home: Path) -> None:
+    address = upload_to(client, week(200))
+    for line in range(1, 21):
+        record(client, address, line=line, outcome="confirmed")
+    assert "No outcomes were read in this home yet" in client.get("/week").text
+    hashed = [row.appointment for row in ScoringLog(home).query(select(ACTIONS.c.appointment))]
+    rows = [dict.fromkeys(OUTCOME_SCHEMA.names) | {"appointment": each} for each in hashed]
+    for row in rows[:10]:
+        row |= {"outcome_code": "5", "missed": False}
+    OutcomeStore(home).write(pa.Table.from_pylist(rows, schema=OUTCOME_SCHEMA))
+    page = " ".join(re.sub("<[^>]+>", " ", client.get("/week").text).split())
+    assert re.search(r"How it ended Came Appointments 10\b", page)
+    assert re.search(r"How it ended Not known yet Appointments 10\b", page)
+    assert "No outcomes were read" not in page
+
+
 def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClient) -> None:
     address = upload_to(client, week(200))
     for line in range(1, 21):
@@ -87,7 +119,7 @@ def test_the_page_counts_what_was_recorded_and_names_no_patient(client: TestClie
     assert re.search(r"Transport arranged Appointments 10 ", text)
     assert re.search(r"No answer Appointments 10 ", text)
     assert "Area not known Called 20 Reached 10" in text
-    assert "Which patients came. The service does not receive the outcomes of the appointments" in text
+    assert "Which patients came. No outcomes were read in this home yet" in text
     assert "apt-" not in page
     assert not re.search(r"/lists/[0-9a-f]{16}", page)
 

@@ -14,7 +14,9 @@ from tests.spec.appointments import table as spec_table
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
+from dnapredict.data.contract.codes import BARRIER
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.files.digests import keyed_hash, read_secret
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError, UsageError
 from dnapredict.fairness.access import AccessAssessment, AccessContext, AccessData, assess, write
@@ -23,6 +25,8 @@ from dnapredict.fairness.access.access_findings import findings
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.pipeline import access_inputs
+from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
+from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
@@ -224,6 +228,103 @@ def test_every_number_that_is_written_is_hidden_or_rounded(folder: Path):
         numbers += [line["value"]] if line["unit"] == "number" else []
         for number in numbers:
             assert number in {"", "*"} or (int(number) % 5 == 0 and int(number) not in range(1, 8))
+
+
+def with_barriers(table: pa.Table, seed: int = 3) -> pa.Table:
+    """One appointment in ten with a barrier: transport mostly in deprived areas, fear of three Irish patients alone."""
+    random = np.random.default_rng(seed)
+    deprived = table["imd_decile"].to_numpy() <= 2
+    often = np.where(random.random(ROWS) < np.where(deprived, 0.8, 0.2), "transport", "work")
+    said = np.where(random.random(ROWS) < 0.1, often, "")
+    irish = np.flatnonzero(np.array(table["ethnic_category_code"].to_pylist()) == "B")[:3]
+    said[irish] = "fear"
+    return table.append_column("barrier", pa.array(said.tolist(), mask=said == ""))
+
+
+@pytest.fixture(scope="module")
+def asked(table: pa.Table) -> pa.Table:
+    return with_barriers(table)
+
+
+@pytest.fixture(scope="module")
+def told(asked: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(
+        assess(listed(asked), policy=POLICY, context=CONTEXT), tmp_path_factory.mktemp("asked") / "report"
+    ).parent
+
+
+def test_barriers_are_counted_by_group_rounded_and_without_small_numbers(asked: pa.Table, told: Path):
+    shown = json.loads((told / "access.json").read_text())["groupings"]
+    rows = {row["group"]["code"]: row for row in shown["core20"]["rows"]}
+    deprived = np.array(asked["imd_decile"].to_pylist()) <= 2
+    named = np.array(asked["barrier"].to_pylist())
+    for code, own in (("core20", deprived), ("rest", ~deprived)):
+        exact = int(((named == "transport") & own).sum())
+        assert abs(rows[code]["barriers"]["transport"] - exact) < 5
+    assert rows["core20"]["barriers"]["transport"] > rows["core20"]["barriers"]["work"]
+    assert {row["barriers"]["fear"] for row in shown["ethnicity_5"]["rows"]} <= {0, None}
+    assert None in {row["barriers"]["fear"] for row in shown["ethnicity_5"]["rows"]}
+    test_every_number_that_is_written_is_hidden_or_rounded(told)
+
+
+def test_the_barriers_of_the_groups_give_no_small_number_of_one_back(asked: pa.Table):
+    """Whoever adds up what is printed for the other groups leaves each hidden small number at least three values."""
+    found = assess(listed(asked), policy=POLICY, context=CONTEXT)
+    for table in found.tables:
+        tallied = count_access(listed(asked), membership(listed(asked).grouped, grouping_named(table.name)))
+        for place, code in enumerate(BARRIER):
+            total = found.everyone.rows[0].barriers[code]
+            small = [own.barriers[place] for own in tallied.counts if 0 < own.barriers[place] < 8]
+            if total is None or not small:
+                continue
+            printed = [row.barriers[code] for row in table.rows]
+            rest = total - sum(filter(None, printed))
+            # Each printed number is at most 2 away from its count.
+            slack = 2 * (1 + len([number for number in printed if number]))
+            assert len([value for value in range(8) if rest - slack <= value <= rest + slack]) >= 3, (table.name, code)
+
+
+def test_the_page_says_what_makes_it_hard_to_come_where_anybody_was_asked(told: Path, folder: Path):
+    page = (told / "access.html").read_text()
+    assert "What makes it hard to come" in page
+    assert "one reason an appointment" in page
+    assert "The time does not suit" in page
+    assert "What makes it hard to come" not in (folder / "access.html").read_text()
+    assert "barrier_" not in (folder / "indicators.csv").read_text(encoding="utf-8-sig")
+    assert not [word for word in BANNED if word in page.casefold()]
+
+
+def test_barriers_come_from_the_calls_of_the_home_by_the_hash_of_the_appointment(tmp_path: Path):
+    home, secret = tmp_path / "home", "ab" * 32
+    home.mkdir()
+    (home / LOG_SECRET).write_text(secret)
+    appointments = ("101", "102", "not in the extract")
+    rows = [dict.fromkeys(OUTCOME_SCHEMA.names) for _ in appointments]
+    for row, appointment, barrier in zip(rows, appointments, ("cost", None, "work"), strict=True):
+        row |= {"appointment": keyed_hash(read_secret(home / LOG_SECRET), "appointment", appointment)}
+        row |= {"barrier": barrier}
+    OutcomeStore(home).write(pa.Table.from_pylist(rows, schema=OUTCOME_SCHEMA))
+    table = pa.table(
+        {
+            "appointment_id": ["101", "102", "103"],
+            "patient_id": ["1", "2", "3"],
+            "booked_at": ["2025-01-01"] * 3,
+            "starts_at": ["2025-02-01"] * 3,
+            "outcome_code": ["5", "5", "3"],
+        }
+    )
+    with Workspace() as workspace:
+        checked = contract_check.check(workspace.keep(table_with_numbers(table)), workspace, source="x")
+        asked = access_inputs.listed(checked, dna_codes=("3",), source="x", workspace=workspace, home=home)
+        without = access_inputs.listed(checked, dna_codes=("3",), source="x", workspace=workspace)
+    assert sorted(asked.table["barrier"].to_pylist(), key=str) == [None, None, "cost"]
+    assert asked.has_barriers
+    assert not without.has_barriers
+    assert "appointment_id" not in asked.table.column_names
+
+
+def table_with_numbers(table: pa.Table) -> pa.Table:
+    return table.append_column("row_number", pa.array(range(1, table.num_rows + 1)))
 
 
 def test_shares_stand_beside_those_of_england(folder: Path):

@@ -48,7 +48,6 @@ def queue(
     return call_queue(
         KeptList.new(table, name="week", model_version="7", synthetic=True),
         entries_of=lambda ids: {each: tuple(entries[each]) for each in ids if each in entries},
-        called_back=lambda ids: {each for each in ids if any(a.details.call_back_at for a in entries.get(each, ()))},
         opted_out=lambda ids: {each for each in ids if each == "APT-0003"},
         most_attempts=3,
         unanswered_action=UNANSWERED,

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dnapredict.pipeline import live_comparison
-from dnapredict.pipeline.live_comparison import compare_live, unequal_knowledge
+from dnapredict.pipeline.comparison import live_comparison
+from dnapredict.pipeline.comparison.live_comparison import compare_live, unequal_knowledge
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
 DAY = datetime.datetime(2026, 3, 2, 9)

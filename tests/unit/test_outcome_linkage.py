@@ -11,7 +11,7 @@ import pytest
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.errors import DataError, StoreError
-from dnapredict.pipeline.outcome_linkage import OutcomeSummary, outcomes, with_recorded_calls
+from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes, with_recorded_calls
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer

@@ -77,7 +77,7 @@ def compare(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two versions on the same appointments: of their tests, and live ones.
+    """Compare two versions on the same appointments.
 
     Uses the appointments that both were tested on, and says where one knew more than the other about them. Where the
     one was the champion and the other the challenger, both scored the same lists: those of which 'outcomes' knows what
@@ -87,7 +87,7 @@ def compare(
 
     Example:  dnapredict compare challenger champion
     """
-    from dnapredict.pipeline.live_comparison import compare_live, unequal_knowledge
+    from dnapredict.pipeline.comparison.live_comparison import compare_live, unequal_knowledge
     from dnapredict.registry import Registry
 
     registry = Registry(home_option(home))
@@ -254,7 +254,7 @@ def score(
     Example:  dnapredict score --watch /srv/lists
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.challenger_scoring import score_with_challenger
+    from dnapredict.pipeline.comparison.challenger_scoring import score_with_challenger
     from dnapredict.pipeline.scoring import score_list
     from dnapredict.pipeline.watching import watch as watch_folder
     from dnapredict.service.logged_contacts import logged_contacts

@@ -29,7 +29,7 @@ def outcomes(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Bring outcomes back: what became of the appointments that were scored.
+    """Join outcomes to what was scored and called.
 
     Joins EXTRACT to the lists that were scored in this home and to the calls that were recorded, and writes the outcome
     store: one row an appointment, with keyed hashes in place of its patient. Training and audits read from it who was
@@ -39,7 +39,7 @@ def outcomes(
     Example:  dnapredict outcomes outpatients-week-47.parquet
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.outcome_linkage import outcomes as bring_outcomes_back
+    from dnapredict.pipeline.in_use.outcome_linkage import outcomes as bring_outcomes_back
     from dnapredict.service.logged_contacts import logged_contacts
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)

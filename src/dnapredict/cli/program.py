@@ -27,6 +27,7 @@ from dnapredict.cli.serving import (
     upgrade_log,
     verify_log,
 )
+from dnapredict.cli.trials import plan_trial, report_trial
 from dnapredict.data.engine import interruption
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ def _options(
 keys_app = typer.Typer(
     help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
+trial_app = typer.Typer(help="A randomised trial of the calls: plan and register it, report it.", no_args_is_help=True)
 log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
@@ -80,6 +82,9 @@ for _name, _log_verb in (
     ("prune", prune_log),
 ):
     log_app.command(_name)(_log_verb)
+trial_app.command("plan")(plan_trial)
+trial_app.command("report")(report_trial)
+app.add_typer(trial_app, name="trial")
 app.add_typer(keys_app, name="keys")
 app.add_typer(log_app, name="log")
 

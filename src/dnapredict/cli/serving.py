@@ -262,7 +262,7 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Delete rows, lists and what was scored on them that are past their retention period.
+    """Delete what is past its retention period: rows and lists.
 
     The periods are in [retention] of serving/service.toml. The service does this by itself, at most a month of rows
     at a time.

@@ -7,8 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.config.loading import Settings
 from dnapredict.config.needs_config import NEEDS, Evidence, Kind, Need
+from dnapredict.config.trial_config import TrialConfig
 
 # Words of prohibited uses, which no action in the file may contain.
 _REFUSED: Final = re.compile(
@@ -64,6 +66,19 @@ class Team(Settings):
         return self
 
 
+class Site(Settings):
+    """A hospital or site by the `code` that the lists have, with its name and address in words for whoever calls."""
+
+    code: str
+    name: str
+    address: str = ""
+
+    @property
+    def words(self) -> str:
+        """Name and address in one line."""
+        return ", ".join(part for part in (self.name, self.address) if part)
+
+
 class WorklistConfig(Settings):
     """The whole of `serving/worklist.toml`.
 
@@ -93,8 +108,16 @@ class WorklistConfig(Settings):
     carry_through
         Columns of the list, such as the patient's name and telephone number, that are copied to the written
         worklist for the callers, and to nowhere else.
+    sites
+        Names and addresses of sites, which callers see in place of the code.
     opt_out_file
         A CSV file with the numbers of patients who are not called; its path is relative to that of this file.
+    trial
+        A randomised trial of the calls; None for none.
+    rank_by
+        Whether the highest risks come first, or those whom a call is expected to help most.
+    benefit
+        The benefit of a call, where lists are ranked by it. It is read from the home and not from this file.
     """
 
     use: Literal["supportive contact"]
@@ -121,7 +144,11 @@ class WorklistConfig(Settings):
     needs: tuple[Need, ...] = NEEDS
     outcomes: tuple[str, ...] = ()
     carry_through: tuple[str, ...] = ()
+    sites: tuple[Site, ...] = ()
     opt_out_file: Path | None = None
+    trial: TrialConfig | None = None
+    rank_by: Literal["risk", "benefit"] = "risk"
+    benefit: BenefitModel | None = None
 
     @model_validator(mode="after")
     def _bands_cover_every_risk(self) -> "WorklistConfig":
@@ -175,6 +202,19 @@ class WorklistConfig(Settings):
         if twice:
             raise ValueError(f"need '{twice[0]}' is named more than once")
         return self
+
+    @model_validator(mode="after")
+    def _a_site_is_named_once(self) -> "WorklistConfig":
+        codes = [site.code.strip().casefold() for site in self.sites]
+        twice = [site.code for site, code in zip(self.sites, codes, strict=True) if codes.count(code) > 1]
+        if twice:
+            raise ValueError(f"site '{twice[0]}' is named more than once")
+        return self
+
+    def site_of(self, code: str | None) -> Site | None:
+        """The site of that code; None if the file does not name it."""
+        wanted = (code or "").strip().casefold()
+        return next((site for site in self.sites if site.code.strip().casefold() == wanted), None)
 
     def action_of(self, factor: str) -> Action | None:
         """The action for a reason that comes from `factor`; None if none is agreed."""

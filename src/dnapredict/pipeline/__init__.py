@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
+    from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
+    from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
-    from dnapredict.pipeline.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
-    from dnapredict.pipeline.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
 
@@ -48,9 +48,9 @@ __all__ = [
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
     "model_building": ("FeatureEngine", "Trained", "features", "train"),
-    "outcome_linkage": ("OutcomeSummary", "outcomes"),
+    "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
-    "product_comparison": ("ProductComparison", "compare_products"),
+    "comparison.product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),
 }

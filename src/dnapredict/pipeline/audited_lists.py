@@ -31,10 +31,11 @@ LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNM
 
 Mask = NDArray[np.bool_]
 _CANCELLED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
+_FIRST: Final = "those most likely to miss"
 _ALLOCATION_TEXT: Final[dict[Rule, str]] = {
-    "global": "those most likely to miss",
-    "proportionate": "shared between areas by need, those most likely to miss first",
-    "floor": "those most likely to miss, with a floor for each fifth of deprivation",
+    "global": _FIRST,
+    "proportionate": f"shared between areas by need, {_FIRST} first",
+    "floor": f"{_FIRST}, with a floor for each fifth of deprivation",
 }
 
 
@@ -120,7 +121,8 @@ def capacity_phrase(worklist: WorklistConfig) -> str:
     if worklist.teams:
         teams = ", ".join(f"{team.name} {team.capacity:,}" for team in worklist.teams)
         calls = f"the calls of each team in {unit} ({teams}), and for all other appointments {calls}"
-    return f"{calls}, {_ALLOCATION_TEXT[worklist.allocation]}"
+    first = "those whom a call is expected to help most" if worklist.rank_by == "benefit" else _FIRST
+    return f"{calls}, {_ALLOCATION_TEXT[worklist.allocation].replace(_FIRST, first)}"
 
 
 def assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -> tuple[str, ...]:

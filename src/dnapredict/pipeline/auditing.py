@@ -173,7 +173,8 @@ def access(
 ) -> Assessment:
     """Report who is booked, who waits and who misses in the extract at `path`, without a model.
 
-    `home` remembers what was published; without it, comparisons with other reports are not protected.
+    `home` remembers what was published; without it, comparisons with other reports are not protected. Where its
+    outcome store says what made it hard to come, the report counts that by group.
     """
     from dnapredict.fairness import access as assessing
     from dnapredict.fairness import remembered
@@ -184,7 +185,7 @@ def access(
         checked = sound_extract(path, setting, workspace)
         audit_source.warn_of_unknown_values(checked, workspace, policy, say)
         codes = setting.training.dna_codes
-        listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace)
+        listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace, home=home)
     context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
     with remembered(home) as memory:
         before = memory.before("access", context.window, data_sha256=context.data_sha256)

@@ -56,7 +56,7 @@ def audit_counts(
     UsageError
         If `trust` is blank.
     DataError
-        If small numbers would follow from protected counts and what the home gave before.
+        If protected counts are of days that overlap with those of another file of this home.
     """
     from dnapredict import fairness as auditing
     from dnapredict.fairness.measure.audit_counts import count
@@ -87,7 +87,7 @@ def _protected(
     protected, unknown = protected_counts(counts, policy.disclosure)
     before = published_before("counts", given.context, memory, say)
     if before is not None:
-        memory.keep(publication_of_counts(counts, protected, rule=policy.disclosure, before=before))
+        memory.keep(publication_of_counts(counts, protected, rule=policy.disclosure, before=before, tell=say))
     return protected, unknown
 
 

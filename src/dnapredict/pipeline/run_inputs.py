@@ -79,16 +79,36 @@ def sound_extract(path: Path, setting: Setting, workspace: Workspace) -> Checked
     return checked
 
 
-def worklist_config() -> WorklistConfig:
+def worklist_config(home: Path | None = None) -> WorklistConfig:
     """The configuration of worklists: number of calls, bands and actions.
+
+    Parameters
+    ----------
+    home
+        The home whose benefit model ranks the lists, where they are ranked by benefit.
 
     Raises
     ------
     ConfigurationError
-        If an action is for a factor that is not in the register: it would never be offered.
+        If an action is for a factor that is not in the register: it would never be offered. If the file holds a benefit
+        model of its own.
+    ModelError
+        If lists are ranked by benefit, and the home has no benefit model.
     """
     path = shipped("serving/worklist.toml")
     config = load(path, WorklistConfig)
+    if config.benefit is not None:
+        raise ConfigurationError(
+            f"{path}: [benefit] is not a setting. A benefit model is learned from a trial by 'dnapredict trial "
+            'report\', which writes it to the home; rank_by = "benefit" uses that one.'
+        )
+    if config.rank_by == "benefit" and home is not None:
+        # A check needs neither.
+        from dnapredict.trial.pre_registration import FOLDER
+        from dnapredict.worklist.plan.benefit_ranking import FILE, read_benefit_model
+
+        benefit = read_benefit_model(home / FOLDER / FILE)
+        config = config.model_copy(update={"benefit": benefit})
     known = [factor.name for factor in load(shipped("training/factors.toml"), FactorRegister).factors]
     for action in config.actions:
         for name in action.factors:

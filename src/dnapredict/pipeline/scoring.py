@@ -21,7 +21,8 @@ from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load as load_model
-from dnapredict.pipeline.outcome_linkage import bring_back, was_scored
+from dnapredict.pipeline.in_use.outcome_linkage import bring_back, was_scored
+from dnapredict.pipeline.in_use.trial_planning import trial_on
 from dnapredict.pipeline.run_inputs import sound_extract, worklist_config
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
@@ -47,6 +48,10 @@ _HAS_HISTORY: Final = "history.json"
 # Lock held while a history is read and rewritten, so that two appends do not lose each other's rows.
 _APPENDING: Final = "history.lock"
 
+_BY_BENEFIT: Final = (
+    "This list is ranked by how much a call is expected to help, as the randomised trial of the calls showed, and not "
+    "by risk."
+)
 _SECONDS_A_DAY: Final = 86_400
 
 
@@ -82,7 +87,7 @@ def refresh(
     """Store the extract at `path` as the history for scoring lists and requests.
 
     With `append`, add it to the history in use. Where appointments were scored in this home, their outcomes are brought
-    back too (`pipeline.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
+    back too (`pipeline.in_use.outcome_linkage`), with the calls in `records`. `say` receives sentences with the counts.
 
     Raises
     ------
@@ -239,9 +244,13 @@ def open_scorer(
     GateFailedError
         If its audit or the decision on it no longer allows it.
     """
-    registry, worklist = Registry(home), worklist_config()
+    registry, worklist = Registry(home), worklist_config(home)
     version = registry.usable(model)
-    notices = (registry.notice(version), other_lists_notice(registry, version, worklist=worklist))
+    notices = (
+        registry.notice(version),
+        other_lists_notice(registry, version, worklist=worklist),
+        _BY_BENEFIT if worklist.rank_by == "benefit" else "",
+    )
     ledger = Ledger(home, recorded)
     return Scorer(
         stored=load_model(registry.folder(version)),
@@ -252,6 +261,7 @@ def open_scorer(
         ledger=ledger,
         notices=tuple(filter(None, notices)),
         scored_rows=ScoredRows(home, ledger.hashed),
+        trial=partial(trial_on, home=home, worklist=worklist),
     )
 
 

@@ -18,7 +18,7 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.engine import interruption
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError, UsageError
-from dnapredict.pipeline.challenger_scoring import score_with_challenger
+from dnapredict.pipeline.comparison.challenger_scoring import score_with_challenger
 from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.known_contacts import RecordedContacts

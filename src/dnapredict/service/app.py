@@ -27,8 +27,8 @@ from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.auth.access_control import AccessControl, FailedKeys, is_guarded
 from dnapredict.service.auth.accounts import Accounts
+from dnapredict.service.background.challenger_thread import ChallengerThread, no_challenger
 from dnapredict.service.call_actions import Actions
-from dnapredict.service.challenger_thread import ChallengerThread, no_challenger
 from dnapredict.service.client_address import networks
 from dnapredict.service.connections import (
     Connections,
@@ -270,12 +270,12 @@ def challenger_of(home: Path, database: str | None = None) -> ChallengerThread:
     recorded = logged_contacts(home, database)
 
     def version() -> str:
-        from dnapredict.pipeline.challenger_scoring import challenger_version
+        from dnapredict.pipeline.comparison.challenger_scoring import challenger_version
 
         return challenger_version(home)
 
     def open_version(name: str) -> "Scorer":
-        from dnapredict.pipeline.challenger_scoring import open_challenger
+        from dnapredict.pipeline.comparison.challenger_scoring import open_challenger
 
         return open_challenger(home, name, recorded=recorded)
 

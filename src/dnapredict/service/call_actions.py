@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from dnapredict.errors import StoreError
 from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
+from dnapredict.service.log.action_feed import RecordedAppointments
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -23,7 +24,7 @@ from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 _LOG: Final = logging.getLogger("dnapredict.service")
 _DAYS_A_WEEK: Final = 7
 _HASHES_KEPT: Final = 50_000
-_CALL_BACKS_COUNT_FOR: Final = datetime.timedelta(days=31)
+CALL_BACKS_COUNT_FOR: Final = datetime.timedelta(days=31)
 # Below the limit on parameters of a statement in any SQLite (999).
 _VALUES_AT_ONCE: Final = 500
 # The same outcome by the same key within this time is a second click or a repeated request.
@@ -90,6 +91,25 @@ class WeekEntry:
         return cls(row.appointment, row.list, Outcome(row.outcome), row.barrier)
 
 
+class ListedAppointments:
+    """The appointments of a list, whose hashes are computed once: call mode asks for them with each patient."""
+
+    def __init__(self, appointment_ids: Iterable[str]) -> None:
+        """Hash nothing yet."""
+        self._ids = tuple(appointment_ids)
+        self._hashed: Mapping[str, str] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """The appointments, in their order."""
+        return iter(self._ids)
+
+    def by_hash(self, hash_of: Callable[[str], str]) -> Mapping[str, str]:
+        """The appointments by their hash."""
+        if self._hashed is None:
+            self._hashed = {hash_of(each): each for each in self._ids}
+        return self._hashed
+
+
 class Actions:
     """The actions in the scoring log. Each is a new entry; recorded entries never change."""
 
@@ -97,6 +117,7 @@ class Actions:
         """Read and write `log`, and hash with `hashes`; `ledger` copies who was reached."""
         self._log = log
         self._ledger = ledger
+        self._recorded = RecordedAppointments(log)
         # A page asks several times for the hashes of a whole list.
         self._hash_once = lru_cache(maxsize=_HASHES_KEPT)(partial(hashes.of, "appointment"))
 
@@ -167,9 +188,10 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
-        by_hash = {self.hash_of(appointment): appointment for appointment in appointment_ids}
+        by_hash = self._by_hash(appointment_ids)
+        hashes = list(by_hash) if len(by_hash) <= _VALUES_AT_ONCE else list(self._recorded.hashes() & by_hash.keys())
         by_appointment: dict[str, list[RecordedAction]] = {}
-        for row in self._of(list(by_hash)):
+        for row in self._of(hashes):
             by_appointment.setdefault(by_hash[row.appointment], []).append(_taken(row))
         return {appointment: tuple(done) for appointment, done in by_appointment.items()}
 
@@ -197,28 +219,29 @@ class Actions:
         """
         if self._ledger is None:
             return frozenset()
-        by_hash = {self.hash_of(appointment): appointment for appointment in appointment_ids}
-        patients: dict[str, str | None] = dict.fromkeys(by_hash)
-        for hashes in _parts(list(by_hash)):
-            about = select(ANSWERS.c.appointment, ANSWERS.c.patient).where(ANSWERS.c.appointment.in_(hashes))
-            patients |= {row.appointment: row.patient for row in self._log.query(about.order_by(ANSWERS.c.number))}
+        by_hash = self._by_hash(appointment_ids)
         try:
-            opted_out_hashes = self._ledger.opted_out(patients)
+            opted_out_hashes = self._ledger.opted_out(by_hash, patients_of=partial(self._patients, by_hash))
         except UnusableError as error:
             _LOG.error("Who asked not to be called is not known on this list: %s", error)
             return frozenset()
         return frozenset(by_hash[each] for each in opted_out_hashes)
 
-    def called_back(self, appointment_ids: Iterable[str]) -> frozenset[str]:
-        """The appointments with a call-back that was agreed in the last month, on any list.
+    def _patients(self, appointments: Mapping[str, str], out: Collection[str]) -> dict[str, str | None]:
+        """The patient of each appointment, by hash, from the last answer about it; at least of those in `out`."""
+        asked: Iterable[str] = appointments
+        if len(out) < len(appointments):
+            of_patients = (select(ANSWERS.c.appointment).where(ANSWERS.c.patient.in_(some)) for some in _parts([*out]))
+            asked = {row.appointment for query in of_patients for row in self._log.query(query)} & appointments.keys()
+        about = select(ANSWERS.c.appointment, ANSWERS.c.patient).order_by(ANSWERS.c.number)
+        queries = (about.where(ANSWERS.c.appointment.in_(hashes)) for hashes in _parts([*asked]))
+        return {row.appointment: row.patient for query in queries for row in self._log.query(query)}
 
-        Raises
-        ------
-        StoreError
-            If the log cannot be read.
-        """
-        agreed = frozenset(row.appointment for row in self._call_backs())
-        return frozenset(each for each in appointment_ids if self.hash_of(each) in agreed) if agreed else agreed
+    def _by_hash(self, appointment_ids: Iterable[str]) -> Mapping[str, str]:
+        """Appointments by the hash under which they are recorded."""
+        if isinstance(appointment_ids, ListedAppointments):
+            return appointment_ids.by_hash(self.hash_of)
+        return {self.hash_of(appointment): appointment for appointment in appointment_ids}
 
     def call_backs_due(self, now: datetime.datetime, *, besides: Iterable[str] = ()) -> Mapping[str, int]:
         """The number of call-backs that are due at `now`, by the list on which they were agreed.
@@ -233,7 +256,7 @@ class Actions:
         agreed = {row.appointment: row for row in self._call_backs()}
         if not agreed:
             return {}
-        left_out = {self.hash_of(each) for each in besides}
+        left_out = self._by_hash(besides)
         last = {row.appointment: row for row in self._of(list(agreed))}
         due = [
             row.list
@@ -262,7 +285,7 @@ class Actions:
 
     def _call_backs(self) -> Iterable[Row[Any]]:
         """Entries of the last month with a time to call back, oldest first."""
-        since = (datetime.datetime.now(datetime.UTC) - _CALL_BACKS_COUNT_FOR).isoformat()
+        since = (datetime.datetime.now(datetime.UTC) - CALL_BACKS_COUNT_FOR).isoformat()
         agreed = select(ACTIONS).where(ACTIONS.c.call_back_at.is_not(None), ACTIONS.c.at >= since)
         return self._log.query(agreed.order_by(ACTIONS.c.number))
 

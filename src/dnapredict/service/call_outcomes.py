@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from dnapredict.data.contract.codes import BARRIER
 from dnapredict.worklist.calls.attempts import Effect
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -122,17 +123,7 @@ class Offer(StrEnum):
     OTHER = "other"
 
 
-BARRIER_WORDS: Final = {
-    Barrier.TRANSPORT: "Transport",
-    Barrier.WORK: "Work",
-    Barrier.CARING: "Caring for somebody",
-    Barrier.LETTER: "Letter not received",
-    Barrier.TIME: "The time does not suit",
-    Barrier.FEAR: "Fear or worry",
-    Barrier.COST: "Cost",
-    Barrier.FORGOT: "Had forgotten",
-    Barrier.OTHER: "Something else",
-}
+BARRIER_WORDS: Final = {barrier: BARRIER[barrier] for barrier in Barrier}
 """Each barrier in words, in the order of the page."""
 
 OFFER_WORDS: Final = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.call_actions import ClinicCalls, RecordedAction, week_of
@@ -184,8 +185,10 @@ def _planned(lists: Iterable[KeptList], group_of: Grouping) -> dict[str, int]:
     """The number of calls on these lists; an appointment on several lists counts once."""
     groups: dict[str, str] = {}
     for each in lists:
-        for line in each.page_rows.select(["appointment_id", "selected", "clinic_code", "site_code"]).to_pylist():
-            if line["selected"] and line["appointment_id"] is not None:
-                group = group_of(line["clinic_code"] or "", line["site_code"] or "")
-                groups.setdefault(line["appointment_id"], group)
+        rows = each.page_rows
+        # A tenth of the rows: a page of each list of the week asks for them.
+        is_call = pc.and_(pc.fill_null(rows["selected"], False), pc.is_valid(rows["appointment_id"]))
+        called = rows.select(["appointment_id", "clinic_code", "site_code"]).filter(is_call)
+        for appointment, clinic, site in zip(*(column.to_pylist() for column in called.columns), strict=True):
+            groups.setdefault(appointment, group_of(clinic or "", site or ""))
     return dict(Counter(groups.values()))

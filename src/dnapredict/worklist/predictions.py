@@ -27,6 +27,7 @@ from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.reasons import ReasonColumns
 from dnapredict.worklist.files.calls_sheet import with_call_columns
+from dnapredict.worklist.files.withheld_risks import without_uncalled_risks
 from dnapredict.worklist.files.worklist_columns import COLUMNS, FACTORS, LOCATION_COLUMNS, REASONS, SCHEMA
 from dnapredict.worklist.files.worklist_files import rebatch, rejected_rows, scored_rows
 from dnapredict.worklist.plan.call_plan import CallPlan
@@ -258,6 +259,8 @@ class Worklist:
         for table in self.predictions.ranked(self.plan.table):
             answers = scored_rows(table, model_version=self.model_version)
             schema = answers.schema
+            if self.plan.is_of_trial:
+                answers = without_uncalled_risks(answers)
             yield _with_passthrough(answers, table)
         rejected = self.rejected.sort_by(ROW_NUMBER)
         answers = rejected_rows(rejected, schema, model_version=self.model_version)

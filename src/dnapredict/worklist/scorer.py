@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
@@ -29,17 +30,24 @@ from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import StoredModel
 from dnapredict.worklist.calls.calls_ledger import Ledger, PlannedCall, list_digest
 from dnapredict.worklist.calls.known_contacts import KnownContacts
+from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.files.excel_worklist import Note, note_of
 from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.files.latest_list import KEPT_ROWS
 from dnapredict.worklist.files.worklist_files import with_notices
 from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, REACHED, UNANSWERED, UNCALLED
-from dnapredict.worklist.plan.call_plan import plan_calls
+from dnapredict.worklist.plan.call_plan import CallPlan, plan_calls
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients, opted_out_rows, patients_in_file
 from dnapredict.worklist.plan.ranking import text_codes
+from dnapredict.worklist.plan.trial_arms import FEWEST_ROWS, RunningTrial
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.predictions import EXTRA_COLUMNS, Predictions, PredictionsInMemory, Predictor, Worklist
+
+_NO_CALLS: Final = (
+    "A trial of the calls runs here: calls are planned, and risks shown, for lists that a team works on and that have "
+    f"at least {FEWEST_ROWS} appointments. This one has neither."
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Scorer:
     """A model with everything that scoring needs: history, calls ledger and worklist configuration.
 
     `history` is called for each list, so that a refreshed history is used at once. `notices` are sentences for the
-    readers of each list, such as that the conditions of the model have ended.
+    readers of each list, such as that the conditions of the model have ended. `trial` gives the register of the trial
+    that runs on a day, None where none does.
     """
 
     stored: StoredModel
@@ -58,6 +67,7 @@ class Scorer:
     ledger: Ledger | None = None
     notices: tuple[str, ...] = ()
     scored_rows: ScoredRows | None = None
+    trial: Callable[[datetime.date], TrialRegister | None] = lambda _: None
 
     @property
     def synthetic(self) -> bool:
@@ -85,7 +95,8 @@ class Scorer:
         reasons
             Whether to give reasons, at most three sentences a row.
         record_calls
-            Whether a team will work through this list, so that its calls are recorded as planned.
+            Whether a team will work through this list, so that its calls are recorded as planned. While a trial runs,
+            a list that nobody works through has no calls, and risks of calls only.
         identity
             The list as which the answers are kept, so that its rows are recorded until their outcomes are known.
 
@@ -103,7 +114,9 @@ class Scorer:
         predictor = Predictor(self.stored, reasons, self.worklist.needs)
         with borrow_engine(rows=appointments.num_rows) as engine:
             predictions, checked = self._predict(_numbered(appointments), predictor, engine)
-        worklist = self.assemble(PredictionsInMemory(predictions), checked, capacity=capacity)
+        worklist = self.assemble(
+            PredictionsInMemory(predictions), checked, capacity=capacity, is_worked_on=record_calls
+        )
         recorded = self.record_calls(worklist) if record_calls else ()
         recorded += () if identity is None else self.record_scored(worklist, identity)
         return with_notices(pa.concat_tables(worklist.tables()), (*worklist.plan.notices, *recorded))
@@ -162,31 +175,39 @@ class Scorer:
         *,
         capacity: int | None,
         today: datetime.date | None = None,
+        is_worked_on: bool = True,
     ) -> Worklist:
         """Plan the calls of a list, and assemble its worklist.
 
         Patients who were reached lately or asked not to be called are passed over. `today` is the day of scoring, by
-        default the clock's.
+        default the clock's. While a trial runs, it allocates the patients of a list that somebody works on.
 
         Raises
         ------
         SecretError
             If a secret of the home is missing, damaged or replaced by another.
+        ConfigurationError
+            If a trial should run and is not registered, or was changed since.
         """
         inputs = predictions.ranking_inputs
         known = KnownContacts() if self.ledger is None else self.ledger.known(inputs)
         today = today or local_today(self.zone)
         unanswered = known.unanswered(today, most_attempts=self.worklist.attempts)
         opted_out, unknown = self._opt_outs(inputs, checked.opt_outs)
+        register = self.trial(today)
+        allocates = is_worked_on and inputs.num_rows >= FEWEST_ROWS
         plan = plan_calls(
             inputs,
             config=self.worklist,
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
             excluded=_excluded(inputs, known, opted_out=opted_out, unanswered=unanswered),
-            notices=(*self.notices, *known.notices, *unknown),
+            notices=(*self.notices, *_trial_notices(register, allocates=allocates), *known.notices, *unknown),
             today=today,
+            trial=None if register is None else RunningTrial(register, allocates),
         )
+        if register is not None:
+            register.note(_appointments_in_trial(inputs, plan))
         return Worklist(predictions, plan, checked.rejected, self.model_version)
 
     def _opt_outs(self, inputs: pa.Table, refused: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
@@ -298,6 +319,26 @@ def _excluded(
     excluded[of_the_same_patients(is_out, text_codes(inputs["patient_id"]))] = OPTED_OUT
     excluded[list(known.opted_out)] = OPTED_OUT
     return excluded
+
+
+def _trial_notices(register: TrialRegister | None, *, allocates: bool) -> tuple[str, ...]:
+    """What the readers of a list of a trial are told: nothing that differs between the arms."""
+    if register is None:
+        return ()
+    if not allocates:
+        return (_NO_CALLS,)
+    end = register.trial.end
+    sentence = (
+        f"The trial '{register.trial.name}' runs until {end.day} {end:%B %Y}: risk and reasons are shown for calls "
+        "only. Call whom the list names, and nobody else because of a risk that you know from elsewhere."
+    )
+    return (sentence,)
+
+
+def _appointments_in_trial(inputs: pa.Table, plan: CallPlan) -> Iterator[str]:
+    arms = plan.table["trial_arm"].to_pylist()
+    appointments = inputs["appointment_id"].cast(pa.string()).to_pylist()
+    return (each for each, arm in zip(appointments, arms, strict=True) if arm is not None and each is not None)
 
 
 def _patients_shown(shown: pa.Table) -> Iterator[tuple[str, str]]:

@@ -63,6 +63,21 @@ TRIAL_ARM: Final = _codes(TREATMENT="may be called, as the list says", CONTROL="
 TREATMENT: Final = "TREATMENT"
 CONTROL: Final = "CONTROL"
 
+BARRIER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "transport": "Transport",
+        "work": "Work",
+        "caring": "Caring for somebody",
+        "letter_not_received": "Letter not received",
+        "wrong_time": "The time does not suit",
+        "fear": "Fear or worry",
+        "cost": "Cost",
+        "forgot": "Had forgotten",
+        "other": "Something else",
+    }
+)
+"""What makes it hard to come, as patients say when they are called; recorded by the service, and in no extract."""
+
 GENDER: Final = _codes(c1="male", c2="female", c9="indeterminate", cX="not known")
 
 REFERRAL_SOURCE: Final = _codes(

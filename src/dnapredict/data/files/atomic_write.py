@@ -30,6 +30,7 @@ def write_atomically(
     draft_folder: Path | None = None,
     before_replacing: Callable[[Path], None] | None = None,
     mode: int = PRIVATE_FILE,
+    durable: bool = True,
 ) -> Iterator[Path]:
     """Yield a draft file that replaces `path` when the block ends, and is removed if the block raises.
 
@@ -42,6 +43,8 @@ def write_atomically(
         Called with `path` once the draft is complete, if a file of that name exists.
     mode
         Permissions of the file. Missing folders are private where the file is.
+    durable
+        Whether the file survives a power cut: False for one that is worth less than the wait for the disk.
 
     Raises
     ------
@@ -51,22 +54,24 @@ def write_atomically(
     path = path.resolve()
     with _draft(path, draft_folder or path.parent, mode=mode) as draft:
         yield draft
-        _flush(draft)
+        if durable:
+            _flush(draft)
         if before_replacing is not None and path.exists():
             before_replacing(path)
         os.replace(draft, path)
-        _flush(path.parent)
+        if durable:
+            _flush(path.parent)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8; only its owner may read or write the file.
+def write_private(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write `text` to `path` as UTF-8; only its owner may read or write the file. `durable` as in `write_atomically`.
 
     Raises
     ------
     StoreError
         If it cannot be written; an earlier file of that name stays.
     """
-    with write_atomically(path) as draft:
+    with write_atomically(path, durable=durable) as draft:
         draft.write_bytes(text.encode())
 
 

@@ -81,15 +81,11 @@ class SuggestedMapping:
     notes: Mapping[str, Sequence[str]]
 
 
-def suggest_sources(table: ir.Table, workspace: Workspace, *, source: str) -> Sources:
+def suggest_sources(table: ir.Table, workspace: Workspace) -> Sources:
     """The source that each contract column most likely has in `table`, without formats and translations.
 
-    Raises
-    ------
-    DataError
-        If the first row of the file `source` does not look like the names of columns.
+    Where no column has a name that is known, only those that are told by their values are among them.
     """
-    _require_header(table.columns, source)
     return _matched(table, workspace).origins
 
 

@@ -91,6 +91,11 @@ def column_names(header: Row, *, row: int, path: Path) -> tuple[str, ...]:
     return names
 
 
+NAMES_WANTED: Final = (
+    "Put the names of the columns above the first row, such as Appointment number, Appointment date and Date booked."
+)
+
+
 def looks_like_header(names: Iterable[str], *, expected: Iterable[str] = ()) -> bool:
     """Whether these are column names, and not the first row of a list without a header.
 
@@ -114,8 +119,7 @@ def describe_columns(names: Iterable[str], *, expected: Iterable[str] = ()) -> s
     if not looks_like_header(columns, expected=expected):
         return (
             f"Too few of its {len(columns)} columns have a name that is known here: the first row looks like data, "
-            "not like column names. Put the names of the columns above the first row, such as Appointment number, "
-            "Appointment date and Date booked."
+            f"not like column names. {NAMES_WANTED}"
         )
     printable = (printable_name(name, number) for number, name in enumerate(columns, start=1))
     return f"The file has: {', '.join(printable)}."

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import duckdb
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.data.contract.codes import BARRIER
 from dnapredict.fairness.access.access_measures import MEASURES, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.fairness.measure.counts import SummedCounts
@@ -18,7 +19,11 @@ from dnapredict.fairness.measure.intervals import Rate
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
 
 LONGEST: Final = 1_000  # days; longer waits count as this long
+BARRIERS: Final = tuple(BARRIER)
 _OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_(), "from_referral": pa.bool_()}
+# A code of a newer release counts as something else.
+_OTHER: Final = "other"
+_BARRIERS_NAMED: Final = "SELECT g, barrier, count(*)::DOUBLE FROM listed WHERE barrier IS NOT NULL GROUP BY ALL"
 _ROW_OF: Final = {measure.name: row for row, measure in enumerate(MEASURES)}
 _FINAL: Final = ("2", "3", "4", "5", "6", "7")
 
@@ -28,7 +33,8 @@ class AccessCounts(SummedCounts):
     """Sums over the patients of a group.
 
     `sums` is (measures, 5): numerator, denominator, and over patients the sums of numerator squared,
-    numerator times denominator, denominator squared. `waits` counts first appointments by days.
+    numerator times denominator, denominator squared. `waits` counts first appointments by days. `barriers` counts
+    appointments by what makes it hard to come, in the order of `BARRIERS`.
     """
 
     patients: int
@@ -36,6 +42,7 @@ class AccessCounts(SummedCounts):
     upcoming: int
     sums: NDArray[np.float64]
     waits: NDArray[np.float64]
+    barriers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(BARRIERS)))
 
     def total(self, measure: str) -> float:
         """The numerator of a measure."""
@@ -82,17 +89,23 @@ def count_access(listed: AccessData, members: Membership) -> CountedAccess:
         engine.register("listed", _table(listed, members))
         rows = engine.sql(_by_group(listed)).fetchall()
         waits = engine.sql(_waits(listed)).to_arrow_table()
+        named = engine.sql(_BARRIERS_NAMED).fetchall() if listed.has_barriers else []
     counted = {row[0]: row[1:] for row in rows}
     histogram = np.zeros((len(members.groups), LONGEST + 1))
     histogram[waits["g"].to_numpy(), waits["days"].to_numpy()] = waits["n"].to_numpy()
-    counts = tuple(_tally(counted.get(place), histogram[place]) for place in range(len(members.groups)))
+    barriers = np.zeros((len(members.groups), len(BARRIERS)))
+    for place, code, number in named:
+        barriers[place, BARRIERS.index(code if code in BARRIERS else _OTHER)] += number
+    counts = tuple(
+        _tally(counted.get(place), histogram[place], barriers[place]) for place in range(len(members.groups))
+    )
     return CountedAccess(members.grouping, members.groups, counts)
 
 
-def _tally(row: tuple[float, ...] | None, waits: NDArray[np.float64]) -> AccessCounts:
+def _tally(row: tuple[float, ...] | None, waits: NDArray[np.float64], barriers: NDArray[np.float64]) -> AccessCounts:
     found = np.zeros(3 + 5 * len(MEASURES)) if row is None else np.array(row, dtype=float)
     patients, appointments, upcoming = (int(number) for number in found[:3])
-    return AccessCounts(patients, appointments, upcoming, found[3:].reshape(len(MEASURES), 5), waits)
+    return AccessCounts(patients, appointments, upcoming, found[3:].reshape(len(MEASURES), 5), waits, barriers)
 
 
 def _flags(listed: AccessData) -> str:

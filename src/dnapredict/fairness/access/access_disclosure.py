@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess
+from dnapredict.fairness.access.access_counts import BARRIERS, AccessCounts, CountedAccess
 from dnapredict.fairness.access.access_measures import MEASURES
 from dnapredict.fairness.disclosure.count_differences import told_range
 from dnapredict.fairness.disclosure.hidden_counts import HiddenCells, hide_cells
@@ -22,6 +22,12 @@ def denominator_of(measure: str) -> str:
     return f"{measure} of"
 
 
+def barrier_count(code: str) -> str:
+    """The name of the count of a barrier."""
+    return f"barrier {code}"
+
+
+_OF_BARRIERS: Final = tuple(map(barrier_count, BARRIERS))
 _COUNTS: Final = (*NUMBERS, *(count for measure in MEASURES for count in (measure.name, denominator_of(measure.name))))
 OF_OTHERS: Final = ("missed", denominator_of("missed"))
 # Completeness measures, which are counts of the known groups of these groupings.
@@ -48,21 +54,36 @@ def hidden_access_counts(
 def access_tables(tallied: Sequence[CountedAccess], merged: MergedGroups, rule: Disclosure) -> LinkedTables:
     """All counts of the report, and how they are linked."""
     linked, present = LinkedTables(), [found.grouping.name for found in tallied]
+    has_barriers = any(own.barriers.any() for found in tallied for own in found.counts)
+    counts = (*_COUNTS, *(_OF_BARRIERS if has_barriers else ()))
     for found in tallied:
         name, groups = found.grouping.name, found.groups
-        linked.add_groups(name, groups, [_counts(own) for own in found.counts], merged=merged)
+        of_groups = [_counts(own) | (_barrier_counts(own) if has_barriers else {}) for own in found.counts]
+        linked.add_groups(name, groups, of_groups, merged=merged)
         linked.at_most += [limit for group in groups for limit in _never_more(name, group.code)]
+        if has_barriers:
+            linked.at_most += [
+                AtMost(
+                    tuple(CountCell(count, name, group.code) for count in _OF_BARRIERS),
+                    (CountCell("appointments", name, group.code),),
+                )
+                for group in groups
+            ]
         every_row = [*(group.code for group in groups), *(row.code for row in merged.of(name))]
         _add_rest(linked, name, every_row, measures=[measure.name for measure in MEASURES], rule=rule)
         if name != EVERYONE[0]:
-            linked.sums += group_constraints(name, groups, _COUNTS, present=present)
-            held = linked.leave_out_held(name, merged, [*_COUNTS, *(_rest_of(one.name) for one in MEASURES)], rule)
+            linked.sums += group_constraints(name, groups, counts, present=present)
+            held = linked.leave_out_held(name, merged, [*counts, *(_rest_of(one.name) for one in MEASURES)], rule)
             rows = [group.code for group in groups if group.code not in held]
             printed = [*rows, *(row.code for row in merged.of(name))]
             linked.add_others(name, printed, OF_OTHERS, _counts(found.total))
             _add_rest(linked, name, [OTHERS + code for code in printed], measures=["missed"], rule=rule)
     linked.sums += _equal_counts(tallied)
     return linked
+
+
+def _barrier_counts(own: AccessCounts) -> dict[str, float]:
+    return dict(zip(_OF_BARRIERS, map(float, own.barriers), strict=True))
 
 
 def _rest_of(measure: str) -> str:
@@ -129,6 +150,6 @@ def _equal_denominators(grouping: str, code: str) -> Iterator[SumConstraint]:
 
 def hidden_names(group: Group, grouping: str, hidden: HiddenCells) -> frozenset[str]:
     """Hidden counts of a group, and those of everyone else with the prefix "others"."""
-    own = {name for name in _COUNTS if hidden.hides(grouping, group.code, [name])}
+    own = {name for name in (*_COUNTS, *_OF_BARRIERS) if hidden.hides(grouping, group.code, [name])}
     others = {f"others {name}" for name in OF_OTHERS if hidden.hides_others(grouping, group.code, [name])}
     return frozenset(own | others)

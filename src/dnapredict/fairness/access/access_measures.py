@@ -18,8 +18,9 @@ class AccessData:
 
     `table` holds `patient` (integer code, the cluster), `starts_at`, `wait_days` (days to the appointment from
     referral where `from_referral`, else from booking), `outcome_code` (null where none is known), `ahead` (it lies in
-    the future), and any of `audited_appointments.GROUP_COLUMNS`, `first_attendance_code`, `remote` and
-    `from_referral`. Made by `AccessData.of`.
+    the future), and any of `audited_appointments.GROUP_COLUMNS`, `first_attendance_code`, `remote`,
+    `from_referral` and `barrier` (what makes it hard to come, a code of `codes.BARRIER`, null where nobody said).
+    Made by `AccessData.of`.
     """
 
     table: pa.Table
@@ -44,6 +45,11 @@ class AccessData:
     def __len__(self) -> int:
         """Appointments."""
         return int(self.table.num_rows)
+
+    @property
+    def has_barriers(self) -> bool:
+        """Whether anybody was asked what makes it hard to come."""
+        return "barrier" in self.table.column_names and self.table["barrier"].null_count < len(self)
 
     @property
     def grouped(self) -> AuditData:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dnapredict.data.contract.codes import BARRIER
 from dnapredict.fairness import report_folder
 from dnapredict.fairness.access.access_charts import access_charts
 from dnapredict.fairness.access.access_findings import findings
@@ -62,6 +63,9 @@ def _lines(table: AccessTable, row: AccessRow, wait_begins: str) -> Iterator[lis
             *interval_cells(found.rate),
             "",
         ]
+    for code, number in row.barriers.items():
+        name, title = f"barrier_{code}", f"Hard to come because of: {BARRIER[code].lower()}"
+        yield [name, title, "number", *group, "", "", or_hidden(number), "", "", ""]
     title, unit = "Missed more often than by everyone else", "difference of shares"
     yield ["more_missed", title, unit, *group, "", "", *interval_cells(row.more_missed), ""]
     wait = interval_cells(row.median_wait)
@@ -119,4 +123,5 @@ def render(access: AccessAssessment) -> str:
         everyone=access.everyone.rows[0],
         findings=findings(access),
         charts=access_charts(access),
+        barriers=BARRIER,
     )

@@ -2,14 +2,15 @@
 
 import datetime
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.access.access_counts import AccessCounts, CountedAccess, count_access
+from dnapredict.fairness.access.access_counts import BARRIERS, AccessCounts, CountedAccess, count_access
 from dnapredict.fairness.access.access_disclosure import (
     NUMBERS,
     OF_OTHERS,
+    barrier_count,
     denominator_of,
     hidden_access_counts,
     hidden_names,
@@ -46,7 +47,9 @@ class AccessRow:
     """One group. None is *hidden or not estimable*.
 
     `share` is the group's share of all patients, `waiting` its share of those whose appointment lies
-    ahead; `more_missed` how many more of 100 are missed than by everyone else; waits are days.
+    ahead; `more_missed` how many more of 100 are missed than by everyone else; waits are days. `barriers`
+    is of how many appointments somebody named each of `codes.BARRIER`, empty where nobody recorded it. How many were
+    asked in all is not printed: a large barrier would have to be hidden for each small one.
     """
 
     group: Group
@@ -57,6 +60,7 @@ class AccessRow:
     median_wait: Interval | None
     ninth_wait: float | None
     more_missed: Interval | None
+    barriers: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,17 @@ class AccessTable:
         return next((row for row in self.rows if row.group.code == code), None)
 
 
-def access_table(tallied: CountedAccess, *, hidden: HiddenCells, rule: Disclosure, z: float) -> AccessTable:
+def access_table(
+    tallied: CountedAccess, *, hidden: HiddenCells, rule: Disclosure, z: float, has_barriers: bool = False
+) -> AccessTable:
     """The table of one grouping, as it may be printed: small groups put together, small counts hidden."""
     total, grouping = tallied.total, tallied.grouping
     tallied = CountedAccess(grouping, *hidden.merged.apply(grouping.name, tallied.groups, tallied.counts))
     rows = tuple(
-        _row(group, own, total, hidden=hidden_names(group, grouping.name, hidden), rule=rule, z=z)
+        replace(
+            _row(group, own, total, hidden=(names := hidden_names(group, grouping.name, hidden)), rule=rule, z=z),
+            barriers=_barriers(own, names, rule) if has_barriers else {},
+        )
         for group, own in zip(tallied.groups, tallied.counts, strict=True)
     )
     slopes = {
@@ -107,6 +116,12 @@ def _row(
         ninth_wait=own.wait(0.9) if shown >= _FEWEST_FOR_A_WAIT * 5 else None,
         more_missed=_more(own.rate("missed"), rest.rate("missed"), rule, z) if compared else None,
     )
+
+
+def _barriers(own: AccessCounts, hidden: frozenset[str], rule: Disclosure) -> dict[str, int | None]:
+    """How many appointments each barrier was named for."""
+    counts = zip(BARRIERS, own.barriers, strict=True)
+    return {code: None if barrier_count(code) in hidden else publish_count(number, rule) for code, number in counts}
 
 
 def _share(rate: Rate, name: str, hidden: frozenset[str], *, rule: Disclosure, z: float) -> Share:
@@ -213,7 +228,9 @@ def assess(listed: AccessData, *, policy: Policy, context: AccessContext) -> Acc
     found = [everyone_membership(len(listed)), *(members for _, members in asked if members is not None)]
     tallied = [count_access(listed, members) for members in found]
     hidden = hidden_access_counts(tallied, rule, before=context.before)
-    first, *others = (access_table(one, hidden=hidden, rule=rule, z=z) for one in tallied)
+    first, *others = (
+        access_table(one, hidden=hidden, rule=rule, z=z, has_barriers=listed.has_barriers) for one in tallied
+    )
     absent = grouping_phrases(g for g, members in asked if members is None and g in GROUPINGS)
     context = replace(context, not_protected=hidden.not_protected(context.not_protected))
     return AccessAssessment(first, tuple(others), absent, policy, context, hidden.publication)

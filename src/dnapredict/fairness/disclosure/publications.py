@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-Kind = Literal["audit", "access", "counts"]  # the last: a file of counts for a pooled audit, with exact numbers
+Kind = Literal["audit", "access", "counts", "trial"]  # counts: a file of counts for a pooled audit, with exact numbers
 Row = tuple[tuple[int, float], ...]
 
 

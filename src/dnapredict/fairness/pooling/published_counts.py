@@ -1,12 +1,13 @@
 """What a protected file of counts tells together with the reports and files that the home gave before.
 
 Its numbers are exact. Two files whose days overlap would give the numbers of the other days by subtraction, so that a
-second one is refused. With a report of the same days a file may narrow down a number that the report hides; where it
-leaves fewer than three possible values of a small one, it is refused as well. Reports that are made later know the file
-from the memory of the home, and hide what would follow.
+second one is refused. With an earlier report of the same days a file narrows down numbers that the report hides, which
+is said where fewer than three values of a small one are left. Reports that are made later know the file from the memory
+of the home, and hide what would follow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.errors import DataError
@@ -22,16 +23,28 @@ from dnapredict.fairness.measure.groupings import EVERYONE
 from dnapredict.fairness.measure.membership import WITHHELD
 from dnapredict.fairness.pooling.protection import KEPT
 
+BESIDE_A_REPORT: Final = (
+    "WARNING: Small numbers follow from these counts together with a report of the same days that this home has made. "
+    "Give the file only to people who may know them."
+)
+
 
 def publication_of_counts(
-    exact: AuditCounts, protected: AuditCounts, *, rule: Disclosure, before: PublishedBefore
+    exact: AuditCounts,
+    protected: AuditCounts,
+    *,
+    rule: Disclosure,
+    before: PublishedBefore,
+    tell: Callable[[str], None] | None = None,
 ) -> Publication:
     """What the memory of the home keeps of a file of counts that were `exact` before they were protected.
+
+    `tell` is given a sentence where small numbers follow from the file together with an earlier report.
 
     Raises
     ------
     DataError
-        If small numbers would follow from the file and what the home gave before.
+        If the home has given a file of other days that overlap with these.
     """
     linked = _linked(exact, protected)
     publication = before.publication(linked)
@@ -44,11 +57,9 @@ def publication_of_counts(
             "Give files of days that do not overlap, such as one a quarter. Use another home for another trust."
         )
     together = before.link(linked)
-    if _gives_back(together, [cell for cell in linked.ranges if linked.ranges[cell] == HIDDEN_ZERO_RANGE], rule):
-        raise DataError(
-            "audit-counts: together with a report of the same days that this home has made, these counts would give "
-            "small numbers back. Pool longer periods, or days that are in no report."
-        )
+    held = [cell for cell in linked.ranges if linked.ranges[cell] == HIDDEN_ZERO_RANGE]
+    if tell is not None and together.reports and _gives_back(together, held, rule):
+        tell(BESIDE_A_REPORT)
     return publication
 
 

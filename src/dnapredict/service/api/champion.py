@@ -13,7 +13,7 @@ from typing import Final
 
 from dnapredict.errors import DnapredictError, GateFailedError, ModelError, UnverifiedDecisionError
 from dnapredict.service.api.smoke_test import EXAMPLES
-from dnapredict.service.background_thread import Background
+from dnapredict.service.background.background_thread import Background
 from dnapredict.service.scorer_protocol import ScorerProtocol
 
 _LOG = logging.getLogger("dnapredict.service")

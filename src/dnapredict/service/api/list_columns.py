@@ -2,18 +2,27 @@
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Final
 
 import pyarrow as pa
 
 from dnapredict.config.mapping_config import Mapping
+from dnapredict.data.contract.columns import REQUIRED
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.apply_mapping import source_of
-from dnapredict.data.mapping.column_meanings import UNUSED, WORDS, ChosenMeanings, meanings_of
+from dnapredict.data.mapping.column_meanings import BY_KEY, UNUSED, WORDS, ChosenMeanings, meanings_of
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE
 from dnapredict.data.mapping.suggestion import Sources, complete_sources, suggest_sources
-from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER, printable_name, unnamed
+from dnapredict.data.readers.csv_dialect import (
+    NAMES_WANTED,
+    ROW_FAULT,
+    ROW_NUMBER,
+    looks_like_header,
+    printable_name,
+    unnamed,
+)
 from dnapredict.data.validation.rules import columns_of
 from dnapredict.errors import DataError
 from dnapredict.service.scorer_protocol import ScorerProtocol, factors_of
@@ -35,13 +44,32 @@ class AskedColumn:
     is_blank: bool = False
 
 
+class FirstRow(StrEnum):
+    """What a person says about the first row of a file in which no column has a name that is known."""
+
+    NAMES = "names"
+    APPOINTMENT = "appointment"
+
+
 @dataclass(frozen=True)
 class ColumnQuestion:
-    """The columns of an uploaded list whose meaning a person has to confirm."""
+    """The columns of an uploaded list whose meaning a person has to confirm.
+
+    `is_header_known` is False where the first row may be an appointment, and not the names of the columns: that has to
+    be asked too, since names are remembered, and a patient's must not be.
+    """
 
     name: str
     rows: int
     columns: tuple[AskedColumn, ...]
+    is_header_known: bool = True
+    first_row: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What a list cannot be scored without and no column is chosen for, in words."""
+        chosen = {column.key for column in self.columns}
+        return tuple(BY_KEY[name].words for name in REQUIRED if name not in chosen and name != "appointment_id")
 
 
 class ColumnsUnclear(DataError):  # noqa: N818 - turned into a page by the caller
@@ -59,15 +87,9 @@ def columns_of_file(table: pa.Table) -> tuple[str, ...]:
 
 
 def ask(table: pa.Table, *, name: str, keys: Sequence[str] = ()) -> ColumnQuestion:
-    """The question about the meaning of a list's columns, preselected with `keys` or with the suggestions.
-
-    Raises
-    ------
-    DataError
-        If the first row does not look like the names of columns.
-    """
+    """The question about the meaning of a list's columns, preselected with `keys` or with the suggestions."""
     if not keys:
-        meanings = meanings_of(_suggested(table, name=name))
+        meanings = meanings_of(_suggested(table))
         keys = [meanings.get(column, UNUSED) for column in columns_of_file(table)]
     return ColumnQuestion(
         name,
@@ -76,6 +98,7 @@ def ask(table: pa.Table, *, name: str, keys: Sequence[str] = ()) -> ColumnQuesti
             _asked(table, column, number, key)
             for number, (column, key) in enumerate(zip(columns_of_file(table), keys, strict=True), start=1)
         ),
+        is_header_known=looks_like_header(table.column_names),
     )
 
 
@@ -86,7 +109,15 @@ def _asked(table: pa.Table, column: str, number: int, key: str) -> AskedColumn:
     return AskedColumn(number, letter(number), "", key, is_blank=is_blank)
 
 
-def chosen_sources(table: pa.Table, keys: Sequence[str], *, name: str, has_key: bool) -> Sources:
+@dataclass(frozen=True)
+class ColumnAnswers:
+    """What a person says about a file: a key of `BY_KEY`, or `UNUSED`, for each column, and what its first row is."""
+
+    keys: Sequence[str]
+    first_row: str = ""
+
+
+def chosen_sources(table: pa.Table, answers: ColumnAnswers, *, name: str, has_key: bool) -> Sources:
     """The sources of a mapping from a person's choices, with the formats and translations that the values need.
 
     If the service has a key for pseudonyms, patients' numbers become pseudonyms, like those of the history; otherwise
@@ -95,24 +126,39 @@ def chosen_sources(table: pa.Table, keys: Sequence[str], *, name: str, has_key: 
     Raises
     ------
     ColumnsUnclear
-        If a required column is missing, or two columns have the same meaning.
+        If a required column is missing, two columns have the same meaning, or nobody said what the first row is.
+    DataError
+        If the form is of another file, or the first row is an appointment.
     """
-    columns = columns_of_file(table)
+    columns, keys = columns_of_file(table), answers.keys
     if len(keys) != len(columns):
         raise DataError("The form does not fit the file. Choose the file again.")
     try:
-        suggested = _suggested(table, name=name).get("patient_id", {})
+        _require_names(table, answers, name=name)
+        suggested = _suggested(table).get("patient_id", {})
         pseudonymise = suggested.get("pseudonymise", False) if has_key else False
         sources = ChosenMeanings(columns, keys).sources(pseudonymise=pseudonymise)  # type: ignore[arg-type]
     except DataError as error:
-        raise ColumnsUnclear(str(error), ask(table, name=name, keys=keys)) from None
+        if answers.first_row == FirstRow.APPOINTMENT:
+            raise
+        again = replace(ask(table, name=name, keys=keys), first_row=answers.first_row)
+        raise ColumnsUnclear(str(error), again) from None
     with Workspace() as workspace:
         return complete_sources(sources, workspace.keep(table), workspace).columns
 
 
-def _suggested(table: pa.Table, *, name: str) -> Sources:
+def _require_names(table: pa.Table, answers: ColumnAnswers, *, name: str) -> None:
+    """Require that the first row holds the names of the columns, or that somebody says so."""
+    if looks_like_header(table.column_names) or answers.first_row == FirstRow.NAMES:
+        return
+    if answers.first_row == FirstRow.APPOINTMENT:
+        raise DataError(f"{name}: {NAMES_WANTED}")
+    raise DataError("Say what the first row of your file is: the names of its columns, or an appointment.")
+
+
+def _suggested(table: pa.Table) -> Sources:
     with Workspace() as workspace:
-        return suggest_sources(workspace.keep(table), workspace, source=name)
+        return suggest_sources(workspace.keep(table), workspace)
 
 
 def has_pseudonym_key(mapping: Mapping) -> bool:

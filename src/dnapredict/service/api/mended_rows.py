@@ -1,6 +1,5 @@
 """Replace one row of a kept list by its corrected version, with its rank among the other rows."""
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -8,7 +7,7 @@ import pyarrow.compute as pc
 
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.service.api.list_columns import cell_words, wrong_cells
-from dnapredict.worklist.files.kept_list import ERROR_CELL, Counts, KeptList
+from dnapredict.worklist.files.kept_list import ERROR_CELL, KeptList
 from dnapredict.worklist.files.unscored_rows import UnscoredRows
 
 _REPEATED = "This row repeats an appointment_id of an earlier row."
@@ -48,8 +47,7 @@ def with_row(
     own = pa.Table.from_pylist([row], schema=kept.worklist.schema.remove_metadata())
     parts = [kept.worklist.slice(0, line - 1), own, kept.worklist.slice(line)]
     worklist = pa.concat_tables(part.replace_schema_metadata(None) for part in parts).unify_dictionaries()
-    counts = Counts.of(worklist)
-    return replace(kept, worklist=worklist, heading=kept.heading.model_copy(update={"counts": counts}))
+    return kept.with_rows(worklist)
 
 
 def _row_of(answer: pa.Table, kept: KeptList) -> dict[str, Any]:
@@ -66,6 +64,8 @@ def _place(kept: KeptList, row: dict[str, Any], *, unselected_action: str) -> di
     """Rank and selection of the row among the other rows, whose printed ranks do not change."""
     scored = kept.worklist.filter(pc.is_null(kept.worklist["error"]))
     risk = row["probability"]
+    if risk is None:  # a trial runs: a row that is scored alone gets no call
+        return {"rank": scored.num_rows + 1, "selected": False, "action": row["action"], ERROR_CELL: None}
     called = scored.filter(pc.fill_null(scored["selected"], False))["probability"]
     lowest = pc.min(called).as_py()
     is_called = bool(row["selected"]) and (lowest is None or risk >= lowest)

@@ -47,12 +47,13 @@ class ReasonAnswer(_Answer):
 class ScoredAppointment(_Answer):
     """One appointment with its rank on the worklist.
 
-    `rank` counts from 1 within this request; `selected` says whether it lies within the capacity.
+    `rank` counts from 1 within this request; `selected` says whether it lies within the capacity. While a trial of the
+    calls runs, `probability` and `band` are null and `reasons` empty for an appointment without a call.
     """
 
     appointment_id: str
-    probability: Annotated[float, Field(ge=0, le=1)]
-    band: str
+    probability: Annotated[float, Field(ge=0, le=1)] | None
+    band: str | None
     rank: Annotated[int, Field(ge=1)]
     selected: bool
     action: str

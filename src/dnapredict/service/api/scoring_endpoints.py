@@ -36,9 +36,9 @@ from dnapredict.service.api.response_models import (
 )
 from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.api.uploaded_lists import ListScoring
+from dnapredict.service.background.challenger_thread import ChallengerThread
 from dnapredict.service.call_actions import Actions, OutcomeChanged, RecordedAction
 from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS
-from dnapredict.service.challenger_thread import ChallengerThread
 from dnapredict.service.error_responses import error_response, json_error
 from dnapredict.service.log.answer_entries import AnswerLog
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -100,6 +100,9 @@ def answer(
 
 def _keep(worklist: pa.Table, *, scorer: ScorerProtocol, home: Path, identity: ListIdentity) -> None:
     """Keep a list for the page. If that fails (full disk), the caller is answered all the same."""
+    # During a trial such a list has neither calls nor risks, and would hide the one that a team works on.
+    if pc.any(pc.and_(pc.is_null(worklist["probability"]), pc.is_null(worklist["error"]))).as_py():
+        return
     try:
         kept = KeptList.new(
             worklist,

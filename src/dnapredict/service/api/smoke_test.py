@@ -49,7 +49,7 @@ def run_smoke_test(version: str, *, challenger: bool = False) -> None:
 
 def _main(version: str, *, challenger: bool) -> int:
     from dnapredict import pipeline
-    from dnapredict.pipeline.challenger_scoring import open_challenger
+    from dnapredict.pipeline.comparison.challenger_scoring import open_challenger
     from dnapredict.service.start import served_home
 
     try:

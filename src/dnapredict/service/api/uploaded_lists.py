@@ -4,8 +4,9 @@ import contextlib
 import datetime
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.list_columns import (
+    ColumnAnswers,
     ColumnQuestion,
     ask,
     chosen_sources,
@@ -52,6 +54,19 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _SENT_AGAIN_WITHIN: Final = datetime.timedelta(minutes=10)
 _SECONDS_TO_WAIT: Final = 50.0
 _BUSY: Final = "This list is being scored already. Look under Recent lists in a minute."
+
+
+@dataclass(frozen=True)
+class ReadUpload:
+    """An uploaded file and its rows."""
+
+    upload: PendingUpload
+    table: pa.Table = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the file without folders and control characters."""
+        return plain_name(self.upload.name)
 
 
 class ListScoring:
@@ -103,20 +118,28 @@ class ListScoring:
         self._require_ready()
         return self._score(read_upload(content, name), name=name, mapping=self._mapping)
 
-    def question(self, upload: PendingUpload) -> ColumnQuestion | None:
-        """The question about an uploaded file's columns; None if the service or the team knows their meaning.
+    def read(self, upload: PendingUpload) -> "ReadUpload":
+        """The rows of an uploaded file. A long file takes seconds to read, so it is read once for all later steps.
 
         Raises
         ------
         DataError, ModelError, StoreError
             As `score`.
         """
-        name = plain_name(upload.name)
         self._require_ready()
-        table = read_upload(upload.content, name)
-        return ask(table, name=name) if self._mapping_for(table) is None else None
+        return ReadUpload(upload, read_upload(upload.content, plain_name(upload.name)))
 
-    def upload(self, upload: PendingUpload) -> KeptList:
+    def question(self, read: "ReadUpload") -> ColumnQuestion | None:
+        """The question about an uploaded file's columns; None if the service or the team knows their meaning.
+
+        Raises
+        ------
+        DataError
+            As `score`.
+        """
+        return ask(read.table, name=read.name) if self._mapping_for(read.table) is None else None
+
+    def upload(self, read: "ReadUpload") -> KeptList:
         """Score the list that a person uploaded; the same file sent again is scored once.
 
         Raises
@@ -124,14 +147,11 @@ class ListScoring:
         DataError, ModelError, StoreError
             As `score`, and if nobody has said what its columns mean.
         """
-        name = plain_name(upload.name)
-        self._require_ready()
-        with self._upload_lock(upload) as upload_hash:
+        with self._upload_lock(read.upload) as upload_hash:
             kept = self._uploaded_before(upload_hash)
             if kept is None:
-                table = read_upload(upload.content, name)
-                mapping = self._mapping_for(table) or self._mapping
-                kept = self._score(table, name=name, mapping=mapping, upload_hash=upload_hash)
+                mapping = self._mapping_for(read.table) or self._mapping
+                kept = self._score(read.table, name=read.name, mapping=mapping, upload_hash=upload_hash)
         return kept
 
     def wait_for_columns(self, upload: PendingUpload) -> str:
@@ -144,26 +164,20 @@ class ListScoring:
         """
         return pending_uploads.keep(self._home, upload)
 
-    def explain_columns(self, ticket: str, keys: Sequence[str]) -> PendingUpload:
+    def explain_columns(self, ticket: str, answers: ColumnAnswers) -> "ReadUpload":
         """Remember for the team what the columns of the file under `ticket` mean, and return the file.
-
-        Parameters
-        ----------
-        keys
-            What each column means, in the order of the file: keys of `column_meanings.BY_KEY`.
 
         Raises
         ------
         ColumnsUnclear
-            If a required column is missing, or two columns have the same meaning.
+            If a required column is missing, two columns have the same meaning, or nobody said what the first row is.
         DataError, StoreError
-            If the file does not wait any more, or the home cannot be written to.
+            If the file does not wait any more, its first row is an appointment, or the home cannot be written to.
         """
-        upload = pending_uploads.read(self._home, ticket)
-        table = read_upload(upload.content, name := plain_name(upload.name))
-        sources = chosen_sources(table, keys, name=name, has_key=has_pseudonym_key(self._mapping))
-        self._mappings.remember(own_team(), columns_of_file(table), sources)
-        return upload
+        read = self.read(pending_uploads.read(self._home, ticket))
+        sources = chosen_sources(read.table, answers, name=read.name, has_key=has_pseudonym_key(self._mapping))
+        self._mappings.remember(own_team(), columns_of_file(read.table), sources)
+        return read
 
     def mend(self, list_id: str, line: int, cells: MappingOf[str, str]) -> KeptList | None:
         """Score a row again with other cells, and keep it on its line; None if the row is not there any more.

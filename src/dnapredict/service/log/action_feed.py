@@ -1,4 +1,4 @@
-"""New actions in the scoring log since a page was shown.
+"""New actions in the scoring log since a page was shown, and the appointments that have any action.
 
 All workers and hosts record in one log, so that an open page can show an entry wherever it was made. A worker reads the
 log at most once a second, however many pages are open.
@@ -6,11 +6,11 @@ log at most once a second, however many pages are open.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.log_tables import ACTIONS
@@ -100,3 +100,40 @@ class ActionFeed:
             If the secret cannot be read.
         """
         return self._hashes.of("appointment", appointment_id)
+
+
+class RecordedAppointments:
+    """The appointments with actions, by keyed hash: read once by a worker, and then only what was added.
+
+    Retention removes actions without a word here: such an appointment stays among them, and has no entry in the log.
+    """
+
+    def __init__(self, log: ScoringLog) -> None:
+        """Read nothing yet."""
+        self._log = log
+        self._hashes: frozenset[str] = frozenset()
+        self._last = (0, "")
+        self._reading = threading.Lock()
+
+    def hashes(self) -> frozenset[str]:
+        """The hashes of all appointments about which something was recorded.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        with self._reading:
+            rows = self._since(self._last[0])
+            # Another log than before, such as one from a backup, or one whose last action retention has removed.
+            if self._last[0] and (not rows or (rows[0].number, rows[0].seal) != self._last):
+                self._hashes, rows = frozenset(), self._since(0)
+            if rows and (rows[-1].number, rows[-1].seal) != self._last:
+                self._hashes |= {row.appointment for row in rows}
+                self._last = (rows[-1].number, rows[-1].seal)
+            return self._hashes
+
+    def _since(self, number: int) -> Sequence[Row[Any]]:
+        """The actions from `number` on."""
+        columns = select(ACTIONS.c.number, ACTIONS.c.seal, ACTIONS.c.appointment)
+        return self._log.query(columns.where(ACTIONS.c.number >= number).order_by(ACTIONS.c.number))

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from dnapredict.config.service_config import Retention
 from dnapredict.errors import DnapredictError, StoreError
-from dnapredict.service.background_thread import Background
+from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store

@@ -4,9 +4,9 @@ An event contains line numbers and the progress of the list, and nothing about a
 (`static/live.js`) then fetches the page and replaces the changed lines. Without JavaScript, the page has a link.
 
 A stream mostly waits, so it takes no slot of `ConcurrencyLimit`. Streams have a limit of their own, so that open pages
-never use up a worker's connections. Each stream ends after less than a minute, and the browser connects again with the
-number of the last event that it saw; after a restart it does the same. A stream also ends within seconds of the end of
-its session, key or role.
+never use up a worker's connections; one person can use only a part of it. Each stream ends after less than a minute,
+and the browser connects again with the number of the last event that it saw; after a restart it does the same. A stream
+also ends within seconds of the end of its session, key or role.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import logging
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 from dnapredict.errors import DnapredictError
 from dnapredict.service.api.team_lists import TeamLists
 from dnapredict.service.auth.access_control import STILL_OPEN
+from dnapredict.service.auth.staff import THIS_MACHINE, Person, person_of
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
@@ -42,6 +44,10 @@ SINCE: Final = "since"
 _IS_LIVE: Final = re.compile(LIST_PAGES + "/[^/]+" + LIVE)
 _LOG: Final = logging.getLogger("dnapredict.service")
 _NO_LIST: Final = "This list does not exist or has been deleted."
+_TOO_MANY_OF_ONE: Final = (
+    "You have too many pages of lists open to keep all of them up to date. Close some, or load the page again to see "
+    "what was recorded."
+)
 _TOO_MANY: Final = "Too many pages are kept up to date now. Load the page again to see what was recorded."
 _SECONDS_BETWEEN_LOOKS: Final = 1.0
 # Shorter than the silence after which proxies close a connection, by default a minute.
@@ -52,6 +58,8 @@ _MILLISECONDS_TO_RECONNECT: Final = 3_000
 _MOST_DIGITS: Final = 18
 _MOST_LISTS: Final = 32
 _MOST_CHANGES: Final = 256
+# A person has a list or two open, on a telephone perhaps too. Of a shared key nobody knows how many people use it.
+_MOST_OF_A_PERSON: Final = 8
 
 
 def is_live(path: str) -> bool:
@@ -73,8 +81,8 @@ class LiveLists:
     actions: Actions
     feed: ActionFeed
     most: Callable[[], int]
-    open_streams: set[Response] = field(default_factory=set, init=False)
-    _starting: int = field(default=0, init=False)
+    open_streams: dict[Response, str] = field(default_factory=dict, init=False)
+    _starting: Counter[str] = field(default_factory=Counter, init=False)
     _hashes: dict[str, Sequence[str]] = field(default_factory=dict, init=False)
     _changes: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict, init=False)
     _changing: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -95,16 +103,27 @@ class LiveLists:
 
     async def stream(self, request: Request) -> Response:
         """Send an event for each change of a list, from the number that the page or the last event names."""
+        person = person_of(request.scope)
+        whose = "" if person is None else person.key_id
         # Streams that are still reading their list count too, or a burst of requests would pass the limit.
-        if len(self.open_streams) + self._starting >= self.most():
+        by_key = self._starting + Counter(self.open_streams.values())
+        if by_key.total() >= self.most():
             return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
-        self._starting += 1
+        if by_key[whose] >= self._most_of(person):
+            return json_error(503, _TOO_MANY_OF_ONE, retry_after=_RETRY_AFTER)
+        self._starting[whose] += 1
         try:
-            return await self._started(request)
+            return await self._started(request, whose)
         finally:
-            self._starting -= 1
+            self._starting[whose] -= 1
 
-    async def _started(self, request: Request) -> Response:
+    def _most_of(self, person: Person | None) -> int:
+        """How many streams a person may have; where nobody signs in, there is nobody to leave room for."""
+        if person is None or person is THIS_MACHINE:
+            return self.most()
+        return max(1, self.most() // 2) if person.is_shared else _MOST_OF_A_PERSON
+
+    async def _started(self, request: Request, whose: str) -> Response:
         list_id = request.path_params["list_id"]
         try:
             kept = await run_in_threadpool(self.lists.shown, list_id)
@@ -115,7 +134,7 @@ class LiveLists:
             return json_error(503, _TOO_MANY, retry_after=_RETRY_AFTER)
         if kept is None:
             return json_error(404, _NO_LIST)
-        return _Stream(self._events(request, list_id, since), self.open_streams)
+        return _Stream(self._events(request, list_id, since), self.open_streams, whose)
 
     async def _events(self, request: Request, list_id: str, since: int) -> AsyncIterator[str]:
         connection, is_still_open = request.scope.get(CONNECTION), request.scope[STILL_OPEN]
@@ -184,19 +203,20 @@ class LiveLists:
 
 
 class _Stream(StreamingResponse):
-    """A stream of events; it counts as open until its client disconnects or it ends."""
+    """A stream of events with the id of its key; it counts as open until its client disconnects or it ends."""
 
-    def __init__(self, events: AsyncIterator[str], open_streams: set[Response]) -> None:
+    def __init__(self, events: AsyncIterator[str], open_streams: dict[Response, str], whose: str) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
         self._open_streams = open_streams
+        self._whose = whose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
-        self._open_streams.add(self)
+        self._open_streams[self] = self._whose
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._open_streams.discard(self)
+            self._open_streams.pop(self, None)
 
 
 def _event(number: int, name: str, said: Mapping[str, Any]) -> str:

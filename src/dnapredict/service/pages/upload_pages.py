@@ -15,9 +15,10 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.data.mapping.column_meanings import MEANINGS
 from dnapredict.errors import DataError, DnapredictError
-from dnapredict.service.api.list_columns import ColumnQuestion, ColumnsUnclear
+from dnapredict.service.api.list_columns import ColumnAnswers, ColumnQuestion, ColumnsUnclear
 from dnapredict.service.api.pending_uploads import PendingUpload
 from dnapredict.service.api.scoring_endpoints import uploaded
+from dnapredict.service.api.uploaded_lists import ReadUpload
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
 from dnapredict.service.pages.lists.list_view import list_address
@@ -27,8 +28,8 @@ from dnapredict.worklist.files.kept_list import KeptList
 
 UPLOAD: Final = "/upload"
 UPLOAD_COLUMNS: Final = "/upload/columns"
-# A file of about 3,000 rows takes a second or two; for a longer one the page shows the progress.
-_LONG_BYTES: Final = 300_000
+# A list of this many rows takes a second or two; for a longer one the page shows the progress.
+_LONG_ROWS: Final = 2_000
 _FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
 _LOG: Final = logging.getLogger("dnapredict.service")
 _STEPS: Final = "<!-- steps -->"
@@ -59,9 +60,10 @@ class UploadPages:
         """Score the list that was sent and show it, or ask what its columns mean."""
         try:
             upload = PendingUpload(*await uploaded(request))
-            question = await run_in_threadpool(self.pages.scoring.question, upload)
+            read = await run_in_threadpool(self.pages.scoring.read, upload)
+            question = await run_in_threadpool(self.pages.scoring.question, read)
             if question is None:
-                return await self._scored(upload)
+                return await self._scored(read)
             ticket = await run_in_threadpool(self.pages.scoring.wait_for_columns, upload)
             return _question(question, ticket=ticket)
         except DnapredictError as error:
@@ -71,27 +73,27 @@ class UploadPages:
         """Score the uploaded list with the meanings that were chosen for its columns."""
         body = await body_text(request)
         try:
-            ticket, keys = _answers(body)
-            return await self._scored(await run_in_threadpool(self.pages.scoring.explain_columns, ticket, keys))
+            ticket, answers = _answers(body)
+            return await self._scored(await run_in_threadpool(self.pages.scoring.explain_columns, ticket, answers))
         except ColumnsUnclear as unclear:
             return _question(unclear.question, ticket=ticket, complaint=str(unclear))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
-    async def _scored(self, upload: PendingUpload) -> Response:
+    async def _scored(self, read: ReadUpload) -> Response:
         """The list once it is scored; for a long list, a page with its progress."""
-        if len(upload.content) < _LONG_BYTES:
-            return _shown(await run_in_threadpool(self.pages.scoring.upload, upload))
-        return StreamingResponse(self._steps(upload), media_type="text/html")
+        if read.table.num_rows < _LONG_ROWS:
+            return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
+        return StreamingResponse(self._steps(read), media_type="text/html")
 
-    async def _steps(self, upload: PendingUpload) -> AsyncIterator[str]:
+    async def _steps(self, read: ReadUpload) -> AsyncIterator[str]:
         """A page in parts: the step, the time each second, and at the end a redirect to the list.
 
         It works without JavaScript: the browser shows each part as it arrives, and the last part redirects.
         """
-        start, end = page_text("upload_progress.html", here=UPLOAD, name=upload.name).split(_STEPS)
+        start, end = page_text("upload_progress.html", here=UPLOAD, name=read.upload.name).split(_STEPS)
         yield start
-        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, upload))
+        scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, read))
         seconds = 0
         while not (await asyncio.wait([scoring], timeout=1))[0]:
             seconds += 1
@@ -111,8 +113,8 @@ def _last_step(scoring: "asyncio.Future[KeptList]") -> str:
     return f'</p><p role="status"><strong>The list is scored.</strong> <a href="{address}">Go to the list</a>{on}'
 
 
-def _answers(body: str) -> tuple[str, list[str]]:
-    """The ticket of the file, and the meaning of each of its columns in their order.
+def _answers(body: str) -> tuple[str, ColumnAnswers]:
+    """The ticket of the file, and what the person says about it.
 
     Raises
     ------
@@ -121,7 +123,8 @@ def _answers(body: str) -> tuple[str, list[str]]:
     """
     form = PostedForm.of(body, most_fields=_MOST_FIELDS, advice="Choose the file again.")
     count = sum(name.startswith("column-") for name in form.fields)
-    return form.text("ticket"), [form.text(f"column-{number}") for number in range(1, count + 1)]
+    keys = [form.text(f"column-{number}") for number in range(1, count + 1)]
+    return form.text("ticket"), ColumnAnswers(keys, form.text("first-row"))
 
 
 def _form(*, complaint: str = "", status: int = 200) -> Response:

@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,10 +18,11 @@ from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.rendering import day_words, error_page, page
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
 if TYPE_CHECKING:
-    from dnapredict.service.week_counts import WeekCounts
+    from dnapredict.service.week_counts import Ending, WeekCounts
 
 WEEK: Final = "/week"
 _A_WEEK: Final = datetime.timedelta(days=7)
@@ -68,7 +71,7 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
 
     entries = pages.actions.entries_of_week(monday)
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-    counts = count_week(entries, _fifths(pages, entries), rule)
+    counts = count_week(entries, _fifths(pages, entries), rule, ended=_endings(pages, entries))
     this_monday = _monday("")
     return page(
         "week.html",
@@ -86,6 +89,9 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
         barriers=[
             (code.replace("_", " ").capitalize(), _number(count, rule.suppress_below))
             for code, count in counts.barriers.items()
+        ],
+        endings=[
+            (ending.value.capitalize(), _number(count, rule.suppress_below)) for ending, count in counts.endings.items()
         ],
         before=(monday - _A_WEEK).isoformat(),
         after=(monday + _A_WEEK).isoformat() if monday < this_monday else "",
@@ -105,6 +111,26 @@ def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | N
         known = pages.lists.fifths(list_id)
         fifths.update((pages.actions.hash_of(appointment), fifth) for appointment, fifth in known.items())
     return fifths
+
+
+def _endings(pages: ListPages, entries: Iterable[WeekEntry]) -> "dict[str, Ending] | None":
+    """How the appointments of these entries ended, by their hash; None where no outcomes were read in this home.
+
+    Raises
+    ------
+    StoreError
+        If the outcome store is damaged.
+    """
+    from dnapredict.service.week_counts import Ending
+
+    store = OutcomeStore(pages.lists.home)
+    if not store.exists:
+        return None
+    rows = store.read(["appointment", "missed", "outcome_code"])
+    wanted = pa.array(sorted({entry.appointment for entry in entries}), pa.string())
+    rows = rows.filter(pc.and_(pc.is_in(rows["appointment"], wanted), pc.is_valid(rows["outcome_code"])))
+    missed = {True: Ending.MISSED, False: Ending.CAME, None: Ending.CANCELLED}
+    return {row["appointment"]: missed[row["missed"]] for row in rows.to_pylist()}
 
 
 def _outcome_rows(counts: "WeekCounts", outcomes: Iterable[Outcome], suppress_below: int) -> list[tuple[Any, ...]]:

@@ -23,6 +23,8 @@ SECONDS: Final = 15 * 60
 
 _FILE: Final = Path("lists") / "calling.json"
 _SECONDS_TO_WAIT: Final = 2.0
+# A page that is opened again within so many seconds does not renew its lock.
+_RENEWED_AFTER: Final = 60
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ class CallLocks:
         """
         mine = CallLock(caller, key_id, self._clock() + SECONDS)
         with self._exclusive():
-            held = dict(self.held())
-            if appointment in held and held[appointment].caller != caller:
-                return held[appointment]
+            held = self.held()
+            before = held.get(appointment)
+            if before is not None and (before.caller != caller or before.until > mine.until - _RENEWED_AFTER):
+                return before
             others = {key: lock for key, lock in held.items() if lock.caller != caller}
             self._write({**others, appointment: mine})
         return mine
@@ -89,7 +92,8 @@ class CallLocks:
             self._write({key: lock for key, lock in self.held().items() if lock.caller != caller})
 
     def _write(self, locks: Mapping[str, CallLock]) -> None:
-        write_private(self._path, _StoredLocks(dict(locks)).model_dump_json())
+        # Not flushed to the disk: after a power cut nobody is calling, and each patient would wait for it.
+        write_private(self._path, _StoredLocks(dict(locks)).model_dump_json(), durable=False)
 
     def _exclusive(self) -> AbstractContextManager[None]:
         busy = f"{self._path}: is locked by another process."

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -38,6 +38,7 @@ from dnapredict.worklist.calls.known_contacts import (
     Contact,
     Hashed,
     KnownContacts,
+    PatientsOf,
     RecordedContacts,
     add,
     contacts_of,
@@ -49,7 +50,9 @@ from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCall
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
-_LOG_SECRET: Final = Path("scoring-log.secret")
+LOG_SECRET: Final = Path("scoring-log.secret")
+"""The file of a home with the secret with which appointments and patients are hashed in its scoring log."""
+
 # Kept for so many days after the call was due or the appointment was listed.
 _KEPT_DAYS: Final = 400
 _NOTICE_DAYS: Final = 1
@@ -167,13 +170,14 @@ class Ledger:
             return None
         return None if row is None else str(row[0])
 
-    def opted_out(self, patient_of: Mapping[str, str | None]) -> frozenset[str]:
+    def opted_out(self, appointments: Collection[str], *, patients_of: PatientsOf) -> frozenset[str]:
         """The appointments whose patient has opted out; all are hashes.
 
         Parameters
         ----------
-        patient_of
-            The patient of each appointment, None where only the lists of this home may know.
+        patients_of
+            Gives the patient of appointments, at least of those that belong to the patients who opted out; it is asked
+            only where somebody did.
 
         Raises
         ------
@@ -188,7 +192,8 @@ class Ledger:
         except StoreError as error:  # opt-outs recorded in calls are still known
             _LOG.error("%s", error)
             stated = frozenset()
-        return self._database.run(partial(opted_out, patient_of, stated=stated), writes=False)
+        look = partial(opted_out, appointments, patients_of=patients_of, stated=stated)
+        return self._database.run(look, writes=False)
 
     def all_calls(self, records: CallRecords | None = None) -> list[RecordedCall]:
         """Every recorded call, in order: those of the scoring log `records`, and those that it holds no more.
@@ -223,7 +228,7 @@ class Ledger:
         """
         if self._recorded is not None:
             return self._recorded.hashed(kind, value)
-        return keyed_hash(read_or_make(self._home / _LOG_SECRET), kind, value)
+        return keyed_hash(read_or_make(self._home / LOG_SECRET), kind, value)
 
     def _recorded_after(self, last: tuple[int, str]) -> tuple[list[Contact], tuple[str, ...]]:
         """Contacts after the entry `last` of the scoring log, and notices about read failures."""
@@ -313,7 +318,7 @@ class Ledger:
 
     def _hashed_with(self, connection: sqlite3.Connection, *, writes: bool = False) -> Hashed:
         """The hash of contacts, after comparing its secret with the one used before."""
-        path = self._home / _LOG_SECRET
+        path = self._home / LOG_SECRET
         if self._recorded is None:
             used = "recorded calls were hashed with it" if _has_rows(connection, "events") else ""
             hashed: Hashed = partial(keyed_hash, read_or_make(path, used_for=used))

@@ -8,7 +8,7 @@ import datetime
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, Protocol
@@ -41,6 +41,9 @@ _CONCERNING: Final = f"""
     )
     SELECT {", ".join(CallEvent._fields)} FROM about CROSS JOIN events USING (appointment) ORDER BY id
 """
+
+PatientsOf = Callable[[Collection[str]], Mapping[str, str | None]]
+"""Gives the patient of appointments, at least of those that belong to some patients; all are hashes."""
 
 Hashed = Callable[[str, str], str]
 """The keyed hash of a value of a kind, "appointment" or "patient"."""
@@ -267,14 +270,18 @@ def _rows(
 
 
 def opted_out(
-    patient_of: Mapping[str, str | None], connection: sqlite3.Connection, *, stated: frozenset[str] = frozenset()
+    appointments: Collection[str],
+    connection: sqlite3.Connection,
+    *,
+    patients_of: PatientsOf,
+    stated: frozenset[str] = frozenset(),
 ) -> frozenset[str]:
     """The appointments (as hashes) whose patient opted out of calls.
 
     Parameters
     ----------
-    patient_of
-        The patient of each appointment; None if at most the lists of the home contain it.
+    patients_of
+        Gives the patients of appointments according to the scoring log.
     stated
         Patients who opted out by the column of a list.
     """
@@ -283,11 +290,11 @@ def opted_out(
     out = stated.union(states.opted_out())
     if not out:
         return frozenset()
-    listed = _patients_listed(list(patient_of), connection)
+    logged, listed = patients_of(out), _patients_listed(list(appointments), connection)
     return frozenset(
         each
-        for each, patient in patient_of.items()
-        if not out.isdisjoint((patient, listed.get(each), states.patient_of(each)))
+        for each in appointments
+        if not out.isdisjoint((logged.get(each), listed.get(each), states.patient_of(each)))
     )
 
 

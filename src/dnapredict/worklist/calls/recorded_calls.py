@@ -105,7 +105,7 @@ class RecordedCalls:
         """The summary of the calls about an appointment before it began."""
         return summary_of(self._about.get(appointment, ()), starts_at=starts_at)
 
-    def opt_outs(self, patient_of: Mapping[str, str | None]) -> "OptOuts":
+    def opt_outs(self, patient_of: Mapping[str, str | None]) -> "CallOptOuts":
         """Who opted out of calls and when; `patient_of` says whose an appointment is where its calls do not."""
         of_patient: dict[str, list[RecordedCall]] = defaultdict(list)
         for appointment, calls in self._about.items():
@@ -116,10 +116,10 @@ class RecordedCalls:
             for patient, calls in of_patient.items()
             if any(each.effect == "opted out" for each in calls)
         }
-        return OptOuts(ever)
+        return CallOptOuts(ever)
 
 
-class OptOuts:
+class CallOptOuts:
     """The patients who ever opted out in a call, with all calls to them in order."""
 
     def __init__(self, calls: Mapping[str, Sequence[RecordedCall]]) -> None:

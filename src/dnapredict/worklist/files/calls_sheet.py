@@ -54,6 +54,8 @@ _CONTACTS: Final = {
     "preferred_language": ("Language", 12),
     "preferred_contact_time": ("When to call", 14),
 }
+# The width of a site with its name and address.
+_SITE_IN_WORDS: Final = 26
 _OUTCOME_WIDTH: Final = 24
 # The columns of every worklist; all other columns of a table were carried through from the list.
 _OWN: Final = frozenset((*COLUMNS, OUTCOME))
@@ -115,12 +117,22 @@ class _Column:
 class CallsSheet:
     """The sheet of calls of a workbook. It is the one that the workbook opens on, unless there are no calls."""
 
-    def __init__(self, book: Any, *, title: str, bands: Sequence[str], outcomes: Sequence[str], timezone: str) -> None:
+    def __init__(
+        self,
+        book: Any,
+        *,
+        title: str,
+        bands: Sequence[str],
+        outcomes: Sequence[str],
+        timezone: str,
+        sites: Sequence[tuple[str, str]],
+    ) -> None:
         """Add the sheet to `book`; for the other parameters see `excel_worklist.Note`."""
         self._sheet = book.add_worksheet(SHEET)
         self._title = title
         self._outcomes = outcomes
         self._zone = ZoneInfo(timezone)
+        self._sites = {code.strip().casefold(): words for code, words in sites}
         self._columns: tuple[_Column, ...] = ()
         self._rows = 0
         self._formats = _formats(book, bands)
@@ -149,7 +161,8 @@ class CallsSheet:
 
     def _write_header(self) -> None:
         for index, column in enumerate(self._columns):
-            self._sheet.set_column(index, index, column.width)
+            is_in_words = column.name == SITE and self._sites
+            self._sheet.set_column(index, index, _SITE_IN_WORDS if is_in_words else column.width)
             self._sheet.write_string(0, index, column.header, self._formats["header"])
         self._sheet.freeze_panes(1, 2)
 
@@ -164,6 +177,8 @@ class CallsSheet:
             sheet.write_number(number, index, row["rank"], self._formats["number"])
         else:
             value = row.get(column.name)
+            if column.name == SITE:
+                value = self._sites.get((value or "").strip().casefold(), value)
             sheet.write_string(number, index, "" if value is None else str(value), self._format(column, value))
 
     def _write_time(self, index: int, column: _Column, moment: datetime.datetime | None) -> None:

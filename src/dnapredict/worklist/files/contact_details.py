@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -46,14 +46,31 @@ _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 @dataclass(frozen=True)
 class _Content:
-    """The content of a file: details (each as JSON) and notes by line number, and the last day on which they are kept.
+    """The content of a file: details, notes by line number, and the last day on which they are kept.
 
-    A page shows a few of 20,000 lines, so details are parsed only when they are needed.
+    `details` contains a text line for each line of the list, "NUMBER JSON". A page shows a few of 20,000 lines, so one
+    is searched for and the others are not parsed.
     """
 
     until: datetime.date
-    rows: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    details: bytes = field(default=b"", repr=False)
     notes: Mapping[int, str] = field(default_factory=dict, repr=False)
+
+    def of(self, numbers: Iterable[int]) -> dict[int, ContactDetails]:
+        """The details of these lines; those that the file does not have are left out."""
+        text = b"\n" + self.details
+        found = {}
+        for number in numbers:
+            start = text.find(b"\n%d " % number)
+            if start >= 0:
+                _, _, row = text[start + 1 :].partition(b"\n")[0].partition(b" ")
+                found[number] = _from_json(row)
+        return found
+
+    def all(self) -> dict[int, ContactDetails]:
+        """The details of every line."""
+        lines = (line.partition(b" ") for line in self.details.splitlines())
+        return {int(number): _from_json(row) for number, _, row in lines}
 
 
 def carried_lines(home: Path, kept: KeptList, names: Sequence[str]) -> pa.Table:
@@ -111,7 +128,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
     """
     with _writing(home):
         before = _content(home, list_id)
-        written = {number: _as_json(each) for number, each in rows.items()}
+        written = b"\n".join(b"%d %b" % (number, _as_json(each)) for number, each in rows.items())
         _write(home, list_id, _Content(until, written, {} if before is None else before.notes))
 
 
@@ -130,8 +147,7 @@ def read_with_notes(
     content = _content(home, list_id)
     if content is None:
         return {}, {}
-    wanted = content.rows if rows is None else [row for row in rows if row in content.rows]
-    return {row: _from_json(content.rows[row]) for row in wanted}, content.notes
+    return content.all() if rows is None else content.of(rows), content.notes
 
 
 def notes(home: Path, list_id: str) -> Mapping[int, str]:
@@ -244,12 +260,9 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
         raise ValueError("no file of contact details")
     key = key_in(read_secret(home / KEY))
     plain = decrypt(sealed[head.end() :], key, bound_to=_bound_to(head[0], list_id))
-    noted, *rows = plain.split(b"\n")
-    return _Content(
-        datetime.date.fromisoformat(head[1].decode()),
-        {int(number): row for number, _, row in (line.partition(b" ") for line in rows)},
-        {int(number): text for number, text in json.loads(noted).items()},
-    )
+    noted, _, details = plain.partition(b"\n")
+    notes = {int(number): text for number, text in json.loads(noted).items()}
+    return _Content(datetime.date.fromisoformat(head[1].decode()), details, notes)
 
 
 def _head(until: datetime.date) -> bytes:
@@ -263,8 +276,8 @@ def _bound_to(head: bytes, list_id: str) -> bytes:
 
 def _plain(content: _Content) -> bytes:
     """The notes in one line, and a line for each row: JSON has no line breaks of its own."""
-    rows = (b"%d %b" % (number, row) for number, row in content.rows.items())
-    return b"\n".join([json.dumps(content.notes).encode(), *rows])
+    notes = json.dumps(content.notes).encode()
+    return b"\n".join([notes, content.details]) if content.details else notes
 
 
 def _as_json(details: ContactDetails) -> bytes:

@@ -80,6 +80,8 @@ class Note:
         The outcomes of a call; without any there is no column `outcome`.
     timezone
         That of the clinics, by whose clock dates and times are written.
+    sites
+        Code of each site whose name and address are known, and those in words.
     """
 
     lines: tuple[str, ...]
@@ -89,6 +91,7 @@ class Note:
     outcomes: tuple[str, ...] = ()
     title: str = field(default="Worklist")
     timezone: str = "Europe/London"
+    sites: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -118,7 +121,14 @@ def write_sheet(
         created = datetime.datetime(day.year, day.month, day.day)
         book.set_properties({"title": note.title, "comments": str(note), "created": created})
         worklist = _WorklistSheet(book, note)
-        calls = CallsSheet(book, title=note.title, bands=note.bands, outcomes=note.outcomes, timezone=note.timezone)
+        calls = CallsSheet(
+            book,
+            title=note.title,
+            bands=note.bands,
+            outcomes=note.outcomes,
+            timezone=note.timezone,
+            sites=note.sites,
+        )
         for table in tables:
             worklist.add(table.select([name for name in table.column_names if not is_call_column(name)]))
             calls.add(table)
@@ -306,6 +316,7 @@ def note_of(
         bands=tuple(band.name for band in config.bands),
         outcomes=config.outcomes,
         title=f"Worklist for {name}",
+        sites=tuple((site.code, site.words) for site in config.sites),
     )
 
 

@@ -6,7 +6,7 @@ note of its workbook, so that a list can be downloaded as it was scored, whichev
 
 import datetime
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -233,9 +233,14 @@ class KeptList:
         selected = self.page_rows.filter(pc.fill_null(self.page_rows["selected"], False))
         return [each for each in selected["appointment_id"].to_pylist() if each is not None]
 
+    def with_rows(self, worklist: pa.Table) -> "KeptList":
+        """The list with other rows: its counts, and when its last appointment starts, are those of these."""
+        changed = {"counts": Counts.of(worklist), "ends_at": _last_start(worklist)}
+        return replace(self, worklist=worklist, heading=self.heading.model_copy(update=changed))
+
     def is_over(self, now: datetime.datetime) -> bool:
         """Whether all its appointments have begun; False if their times are not known."""
-        return all_begun(self.worklist, now)
+        return all_begun(self.worklist, now) if self.heading.ends_at is None else self.heading.ends_at < now
 
     @cached_property
     def page_rows(self) -> pa.Table:

@@ -35,6 +35,7 @@ def assign_calls(
     config: WorklistConfig,
     muted: Mask | None = None,
     excluded: Rows | None = None,
+    free: Mask | None = None,
 ) -> Rows:
     """For each appointment the row whose call covers it.
 
@@ -44,19 +45,21 @@ def assign_calls(
         Whether the patient of each row was reached for that clinic lately.
     excluded
         `OPTED_OUT`, `REACHED` or `UNANSWERED` for rows that are not called whatever their risk, else `UNCALLED`.
+    free
+        Rows whose calls leave the number of calls as it is: a trial holds them out.
 
     Returns
     -------
     For each row: its own index if it is called about, the index of another row if it is mentioned in that call,
     `MUTED`, `REACHED`, `OPTED_OUT` or `UNANSWERED` if it was passed over, and else `UNCALLED`.
     """
-    assignment = _Assignment(inputs, muted, excluded, near_days=config.mute_days)
+    assignment = _Assignment(inputs, muted, excluded, near_days=config.mute_days, free=free)
     if config.allocation != "global":
         # Two passes: first what the rule guarantees to each fifth, then by risk alone what is left, since a guaranteed
         # call is saved where the patient is muted, opted out, or called already about another appointment.
         fifth = calls.group * GROUPS + fifths(inputs.decile)
         assignment.assign(fifth, _quotas(inputs, calls, config).ravel())
-    made = np.bincount(calls.group[assignment.is_called], minlength=len(calls.number))
+    made = np.bincount(calls.group[assignment.is_made], minlength=len(calls.number))
     assignment.assign(calls.group, calls.number - made)
     return assignment.with_mentioned()
 
@@ -119,10 +122,19 @@ def _quotas(inputs: RankingInputs, calls: CallCapacity, config: WorklistConfig) 
 class _Assignment:
     """Calls as they are assigned to rows."""
 
-    def __init__(self, inputs: RankingInputs, muted: Mask | None, excluded: Rows | None, *, near_days: int) -> None:
+    def __init__(
+        self,
+        inputs: RankingInputs,
+        muted: Mask | None,
+        excluded: Rows | None,
+        *,
+        near_days: int,
+        free: Mask | None = None,
+    ) -> None:
         self._patient, self._day, self._near_days = inputs.patient, inputs.day.astype(np.int64), near_days
         self._order = inputs.order
         self._muted = np.zeros(len(inputs), dtype=bool) if muted is None else muted
+        self._free = np.zeros(len(inputs), dtype=bool) if free is None else free
         # For each row, when its call was assigned among all calls; `_NEVER` if it has none.
         self._assigned = np.full(len(inputs), _NEVER)
         self._marks = np.full(len(inputs), UNCALLED) if excluded is None else excluded.copy()
@@ -132,6 +144,11 @@ class _Assignment:
     def is_called(self) -> Mask:
         """The rows with a call of their own."""
         return np.asarray(self._assigned != _NEVER)
+
+    @property
+    def is_made(self) -> Mask:
+        """The rows with a call of their own that uses one of the calls."""
+        return np.asarray(self.is_called & ~self._free)
 
     def assign(self, cell: Rows, room: Rows) -> None:
         """Assign calls to rows that have none yet, in each cell at most its `room`."""
@@ -143,9 +160,9 @@ class _Assignment:
         number = np.arange(len(rows)) + self._passes * len(self._order)
         near = _Near.of(self._patient[rows], self._day[rows], days=self._near_days)
         cells = _Cells.of(cell[rows], room[cell[rows]])
-        muted, blocked = self._muted[rows], np.zeros(len(rows), dtype=bool)
+        muted, free, blocked = self._muted[rows], self._free[rows], np.zeros(len(rows), dtype=bool)
         while True:
-            has_room = cells.has_room(~blocked & ~muted)
+            has_room = cells.has_room(~blocked & ~muted & ~free)
             called = ~blocked & ~muted & has_room
             now_blocked = near.first(np.where(called, number, _NEVER)) < number
             if (now_blocked == blocked).all():

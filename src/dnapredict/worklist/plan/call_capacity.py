@@ -25,7 +25,8 @@ def call_rules(worklist: WorklistConfig) -> dict[str, Any]:
     calls = worklist.capacity or worklist.capacity_share
     floor = {"floor_share": str(worklist.floor_share)} if worklist.allocation == "floor" else {}
     unit = ", ".join(worklist.capacity_per)
-    return {"calls": calls, **teams, "capacity_per": unit, "allocation": worklist.allocation, **floor}
+    benefit = {} if worklist.benefit is None else {"benefit": worklist.benefit.digest}
+    return {"calls": calls, **teams, "capacity_per": unit, "allocation": worklist.allocation, **floor, **benefit}
 
 
 def differ_from_audited(worklist: WorklistConfig, audited: Mapping[str, Any]) -> bool:

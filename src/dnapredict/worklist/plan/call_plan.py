@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from dnapredict.worklist.plan.call_assignment import (
 from dnapredict.worklist.plan.call_capacity import call_capacity
 from dnapredict.worklist.plan.needs import Needs, with_needs, without_call
 from dnapredict.worklist.plan.ranking import RankingInputs, action_for, bands, ranks
+from dnapredict.worklist.plan.trial_arms import ARM_COLUMNS, RunningTrial, TrialPlan, allocate, display_order, no_arms
 
 # At most this many further appointments of a call are named in its action.
 _MOST_NAMED: Final = 5
@@ -43,7 +45,8 @@ class CallPlan:
     Attributes
     ----------
     table
-        `rank`, `selected`, `band`, `action` and `needs`.
+        `rank`, `selected`, `band`, `action` and `needs`, and in a trial `trial_arms.ARM_COLUMNS`, which must never
+        reach a file, a page, a log or an answer.
     call_by
         The day by which to call about each appointment.
     notices
@@ -59,6 +62,11 @@ class CallPlan:
         """The rows that are called about."""
         return np.flatnonzero(self.table["selected"].to_numpy())
 
+    @property
+    def is_of_trial(self) -> bool:
+        """Whether a trial runs, so that nobody may learn the risk of a row without a call."""
+        return "trial_arm" in self.table.column_names
+
 
 def plan_calls(
     table: pa.Table,
@@ -69,6 +77,7 @@ def plan_calls(
     excluded: Rows | None = None,
     notices: tuple[str, ...] = (),
     today: datetime.date | None = None,
+    trial: RunningTrial | None = None,
 ) -> CallPlan:
     """The plan of the rows of `table`, which has `RANKING_COLUMNS`, `probability` and the factors of the reasons.
 
@@ -80,14 +89,23 @@ def plan_calls(
         Rows that are not called, as in `assign_calls`.
     today
         The day on which the plan is made: no action names an earlier day for a call about an appointment to come.
+    trial
+        The trial that runs; None without one.
     """
     inputs = RankingInputs.of(table, config=config)
     calls = call_capacity(inputs, config=config, capacity=capacity)
     silent = None if muted is None else muted(inputs.call_by)
-    call_row = assign_calls(inputs, calls, config=config, muted=silent, excluded=excluded)
+    assign = partial(assign_calls, inputs, calls, config=config, muted=silent, excluded=excluded)
+    if trial is None:
+        allocated = TrialPlan(assign(), no_arms(len(inputs)))
+    else:
+        allocated = allocate(table, lambda free: assign(free=free), trial, config=config)
+    call_row = allocated.call_row
     # If risk alone decides, the list is in order of risk; otherwise rows with a call come first.
-    by_risk = config.allocation == "global" and len(calls.number) == 1
-    rank = ranks(inputs.place, None if by_risk else call_row >= 0)
+    by_risk = config.allocation == "global" and len(calls.number) == 1 and trial is None
+    # In a trial the order of the rows without a call must not tell who has a high risk and no call.
+    place = inputs.place if trial is None else np.where(call_row >= 0, inputs.place, display_order(table))
+    rank = ranks(place, None if by_risk else call_row >= 0)
     actions = _actions(table, call_row, rank, printed_day=_printed_day(inputs, today), config=config)
     plan = pa.table(
         {
@@ -96,6 +114,7 @@ def plan_calls(
             "band": pa.array(bands(inputs.probability, config=config), pa.string()).dictionary_encode(),
             "action": actions.dictionary_encode(),
             NEEDS_COLUMN: _names_of(Needs.of(table, config.needs).of_calls(call_row)).dictionary_encode(),
+            **({} if trial is None else dict(zip(ARM_COLUMNS.names, allocated.arms.columns, strict=True))),
         }
     )
     return CallPlan(plan, inputs.call_by, notices)

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.errors import UsageError
+from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.model.cohort import appointment_keys
 from dnapredict.worklist.plan import needs
+from dnapredict.worklist.plan.benefit_ranking import MODE_COLUMNS, expected_benefit, is_remote
 from dnapredict.worklist.plan.working_days import call_by_day
 
 # The code of an unknown patient or group.
@@ -26,10 +27,11 @@ ASSIGNMENT_COLUMNS: Final = (
     "treatment_function_code",
     "starts_local",
     "opt_out",
+    *MODE_COLUMNS,
 )
 """The contract columns that decide who is called, in addition to `appointment_id` and the risk."""
 
-RANKING_COLUMNS: Final = (*ASSIGNMENT_COLUMNS, *needs.COLUMNS)
+RANKING_COLUMNS: Final = tuple(dict.fromkeys((*ASSIGNMENT_COLUMNS, *needs.COLUMNS)))
 """The same, and those that decide what is offered."""
 
 
@@ -40,8 +42,9 @@ class RankingInputs:
     Attributes
     ----------
     place
-        Rank by risk alone, from 0. Ties are broken by a hash of the appointment's identifier, so that neither the order
-        of the list nor anything about the patient decides.
+        Rank by risk alone, or by the expected benefit of a call where it ranks the list, from 0. Ties are broken by
+        a hash of the appointment's identifier, so that neither the order of the list nor anything about the patient
+        decides.
     decile
         IMD decile of the area, NaN where it is not known.
     patient, clinic
@@ -77,7 +80,7 @@ class RankingInputs:
             probability = table["probability"].to_numpy()
         return cls(
             probability,
-            place=_places(probability, table["appointment_id"]),
+            place=_places(_ranked_by(probability, table, config), table["appointment_id"]),
             decile=table["imd_decile"].cast("float64").to_numpy(),
             patient=text_codes(table["patient_id"]),
             clinic=text_codes(table["clinic_code"]),
@@ -106,6 +109,18 @@ class RankingInputs:
     def take(self, rows: NDArray[np.int64]) -> "RankingInputs":
         """The appointments of one of several lists."""
         return RankingInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def _ranked_by(probability: NDArray[np.float64], table: pa.Table, config: WorklistConfig) -> NDArray[np.float64]:
+    """What decides the rank: the risk, or the expected benefit of a call."""
+    if config.rank_by == "risk":
+        return probability
+    if config.benefit is None:
+        raise ConfigurationError(
+            'serving/worklist.toml: rank_by = "benefit" needs the benefit model of a home, and none is in use here. '
+            'Set rank_by = "risk".'
+        )
+    return expected_benefit(config.benefit, probability, is_remote(table))
 
 
 def text_codes(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -1,18 +1,18 @@
 """The page of one call: the patient and the appointment in words."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dnapredict.config.needs_config import Need
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.telephones import dialled, is_cut_off
 from dnapredict.data.contract.treatment_functions import TREATMENT_FUNCTION
 from dnapredict.service.pages.rendering import local_day
 from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import SPECIALTY
 from dnapredict.worklist.files.worklist_columns import REASONS
-from dnapredict.worklist.plan.needs import badges_of
+from dnapredict.worklist.plan.needs import badges_of, kept_needs
 
 # Below this age the parent or carer is called, as in `serving/worklist.toml`.
 _CHILD: Final = 16
@@ -53,7 +53,7 @@ class CallCard:
 
 
 def call_card(
-    row: Mapping[str, Any], details: ContactDetails | None, *, needs: Sequence[Need], zone: datetime.tzinfo
+    row: Mapping[str, Any], details: ContactDetails | None, *, worklist: WorklistConfig, zone: datetime.tzinfo
 ) -> CallCard:
     """The card of a row of a kept list.
 
@@ -63,9 +63,10 @@ def call_card(
         A row of `KeptList.page_rows`.
     details
         Contact details; None if the list never had them or they were deleted.
-    needs
-        The needs of the row (`worklist.plan.needs.kept_needs`). A patient under 16 by date of birth is also a child.
+    worklist
+        The needs, and the names and addresses of sites. A patient under 16 by date of birth is also a child.
     """
+    needs = kept_needs(worklist, row.get("needs"))
     known = details or ContactDetails()
     day = None if row["starts_at"] is None else local_day(row["starts_at"], zone)
     age, when = _age(known.birth_date, day), long_moment(row["starts_at"], zone)
@@ -80,7 +81,7 @@ def call_card(
         language=known.language or "",
         preferred_time=known.preferred_time or "",
         when=when,
-        where=_where(row),
+        where=_where(row, worklist),
         badges=(
             *(badges | ({_A_CHILD: None} if is_child else {})),
             *((f"Speaks {language}",) if language else ()),
@@ -151,11 +152,13 @@ def _born(born: datetime.date | None, age: int | None) -> str:
     return text if age is None else f"{text} (age {age})"
 
 
-def _where(row: Mapping[str, Any]) -> str:
-    """Specialty, clinic and site, each where it is known."""
+def _where(row: Mapping[str, Any], worklist: WorklistConfig) -> str:
+    """Specialty, clinic and site, each where it is known; the site with its name and address where those are."""
     code = (row.get(SPECIALTY) or "").strip()
     name = TREATMENT_FUNCTION.get(code.zfill(3), "") if code else ""
     clinic, site = row.get("clinic_code"), row.get("site_code")
-    parts = (name[:1].upper() + name[1:], f"clinic {clinic}" if clinic else "", f"site {site}" if site else "")
+    known = worklist.site_of(site)
+    place = known.words if known else f"site {site}" if site else ""
+    parts = (name[:1].upper() + name[1:], f"clinic {clinic}" if clinic else "", place)
     text = ", ".join(part for part in parts if part)
     return text[:1].upper() + text[1:]

@@ -2,20 +2,19 @@
 
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.call_actions import RecordedAction
+from dnapredict.service.call_actions import CALL_BACKS_COUNT_FOR, ListedAppointments, RecordedAction
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.files.kept_list import KeptList
 
-_COLUMNS: Final = ("appointment_id", "selected", "starts_at", "action")
-_NUMBER: Final = "line"
+# As many as `list_store` keeps lists at hand.
+_PLANS_KEPT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def call_queue(
     kept: KeptList,
     *,
     entries_of: Callable[[Iterable[str]], Mapping[str, Sequence[RecordedAction]]],
-    called_back: Callable[[Iterable[str]], Collection[str]],
     opted_out: Callable[[Iterable[str]], Collection[str]],
     most_attempts: int,
     unanswered_action: str,
@@ -94,8 +92,8 @@ def call_queue(
     ----------
     entries_of
         Everything that was recorded about appointments.
-    called_back, opted_out
-        Which of some appointments have an agreed call-back, and which have a patient who opted out of calls.
+    opted_out
+        Which of some appointments have a patient who opted out of calls.
     unanswered_action
         The beginning of the action of a line that is not called because nobody answered earlier calls.
     assigned, person
@@ -106,63 +104,133 @@ def call_queue(
     StoreError
         If what was recorded cannot be read.
     """
-    rows = _rows(kept, called_back, unanswered_action)
-    to_come = [row for row in rows if not _has_begun(row["starts_at"], now)]
-    ids = [row["appointment_id"] for row in to_come]
-    entries, refused = entries_of(ids), opted_out(ids)
+    plan = _plan_of(kept, unanswered_action)
+    entries = entries_of(plan.appointments)
+    agreed = plan.not_planned(each for each, done in entries.items() if _has_call_back(done, now))
+    calls = [*plan.calls, *agreed]
+    to_come = [call for call in calls if call.starts_at is None or call.starts_at > now]
+    refused = {*opted_out(plan.planned), *(opted_out([call.line.appointment_id for call in agreed]) if agreed else ())}
 
-    def step_of(row: Mapping[str, Any], done: Sequence[RecordedAction]) -> NextStep:
-        step = next_step(
-            [action.entry for action in done],
-            now=now,
-            most_attempts=most_attempts,
-            zone=kept.heading.zone,
-            exported_at=kept.heading.created_at,
-        )
-        is_unanswered = not row["selected"] and (row["action"] or "").startswith(unanswered_action)
-        return NextStep.WRITE if is_unanswered and step in (NextStep.CALL, NextStep.OTHER_TIME) else step
+    def line_of(call: _PlannedCall) -> WaitingLine:
+        done = entries.get(call.line.appointment_id)
+        line = call.line if done is None else _after(call, done, now=now, most_attempts=most_attempts, kept=kept)
+        colleague = assigned.get(line.number, "")
+        return replace(line, assigned_to=colleague) if colleague else line
 
-    lines = [
-        _line(row, done, step_of(row, done), assigned_to=assigned.get(row[_NUMBER], ""))
-        for row in to_come
-        if row["appointment_id"] not in refused
-        for done in [entries.get(row["appointment_id"], ())]
-    ]
+    lines = [line_of(call) for call in to_come if call.line.appointment_id not in refused]
     now_due = _with_steps(lines, NextStep.CALL_BACK, NextStep.CALL, person=person)
     return CallQueue(
         ready=tuple(line for line in now_due if not line.assigned_to or _is_of(line, person)),
         with_colleagues=tuple(line for line in now_due if line.assigned_to and not _is_of(line, person)),
         later=_with_steps(lines, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME),
         to_write=_with_steps(lines, NextStep.WRITE),
-        over=len(rows) - len(to_come),
+        over=len(calls) - len(to_come),
     )
 
 
-def _rows(
-    kept: KeptList, called_back: Callable[[Iterable[str]], Collection[str]], unanswered_action: str
-) -> list[dict[str, Any]]:
-    """Rows with something to do, each with its number: selected, with an agreed call-back, or unanswered."""
-    table = kept.page_rows.select(_COLUMNS)
-    table = table.append_column(_NUMBER, pa.array(np.arange(1, table.num_rows + 1)))
-    agreed = called_back(table["appointment_id"].drop_null().to_pylist())
-    is_agreed = pc.is_in(table["appointment_id"], pa.array(sorted(agreed), pa.string()))
-    is_unanswered = pc.starts_with(table["action"], pattern=unanswered_action)
-    others = pc.or_(is_agreed, pc.fill_null(is_unanswered, False))
-    chosen = pc.or_(pc.fill_null(table["selected"], False), others)
-    rows: list[dict[str, Any]] = table.filter(pc.and_(chosen, pc.is_valid(table["appointment_id"]))).to_pylist()
-    # A row that repeats an appointment is an error of the list and not a second call; the scored row comes before it.
-    return list({row["appointment_id"]: row for row in reversed(rows)}.values())[::-1]
+@dataclass(frozen=True)
+class _PlannedCall:
+    """A line to call about: its next step as long as nothing was recorded, and when the appointment starts."""
+
+    line: WaitingLine
+    starts_at: datetime.datetime | None
 
 
-def _has_begun(starts_at: datetime.datetime | None, now: datetime.datetime) -> bool:
-    """Whether an appointment has begun; its time is in UTC without a zone, as everywhere in the contract."""
-    return starts_at is not None and starts_at.replace(tzinfo=datetime.UTC) <= now
+@dataclass(frozen=True)
+class _CallPlan:
+    """What a list says before anything is recorded about it; it is made once for a list, and not for each patient.
+
+    Attributes
+    ----------
+    calls
+        The lines that were selected, or to which somebody writes since nobody answered before.
+    planned, appointments
+        The appointments of these lines, and of all lines.
+    places
+        The line of each appointment. A row that repeats one is an error of the list, and no second call; the scored
+        row stands before it.
+    """
+
+    kept: KeptList
+    unanswered_action: str
+    calls: Sequence[_PlannedCall]
+    planned: ListedAppointments
+    appointments: ListedAppointments
+    places: Mapping[str, int]
+
+    @classmethod
+    def of(cls, kept: KeptList, unanswered_action: str) -> "_CallPlan":
+        rows = kept.page_rows
+        ids = rows["appointment_id"].to_pylist()
+        places = {each: number for number, each in reversed([*enumerate(ids, start=1)]) if each is not None}
+        is_selected = pc.fill_null(rows["selected"], False)
+        is_unanswered = pc.fill_null(pc.starts_with(rows["action"], pattern=unanswered_action), False)
+        steps = dict.fromkeys(_numbers(is_unanswered), NextStep.WRITE)
+        steps |= dict.fromkeys(_numbers(is_selected), NextStep.CALL)
+        chosen: dict[str, int] = {}
+        for number in sorted(steps):
+            if ids[number - 1] is not None:
+                chosen.setdefault(ids[number - 1], number)
+        calls = [_planned(kept, number, each, steps[number]) for each, number in chosen.items()]
+        return cls(kept, unanswered_action, calls, ListedAppointments(chosen), ListedAppointments(places), places)
+
+    def not_planned(self, appointments: Iterable[str]) -> list[_PlannedCall]:
+        """The lines of those appointments that the list did not plan to call, to be called all the same."""
+        planned = {call.line.appointment_id for call in self.calls}
+        return [
+            _planned(self.kept, self.places[each], each, NextStep.CALL) for each in appointments if each not in planned
+        ]
 
 
-def _line(row: Mapping[str, Any], done: Sequence[RecordedAction], step: NextStep, *, assigned_to: str) -> WaitingLine:
+def _numbers(is_true: pa.ChunkedArray) -> list[int]:
+    return [index + 1 for index in pc.indices_nonzero(is_true).to_pylist()]
+
+
+def _planned(kept: KeptList, number: int, appointment_id: str, step: NextStep) -> _PlannedCall:
+    starts_at = kept.page_rows["starts_at"][number - 1].as_py()
+    # In UTC and without a zone, as everywhere in the contract.
+    return _PlannedCall(WaitingLine(number, appointment_id, step), starts_at and starts_at.replace(tzinfo=datetime.UTC))
+
+
+_plans: tuple[_CallPlan, ...] = ()
+
+
+def _plan_of(kept: KeptList, unanswered_action: str) -> _CallPlan:
+    """The plan of a list; those of the last few lists are at hand. A list that was changed is another `KeptList`."""
+    global _plans  # noqa: PLW0603 - a cache by identity, since a table of rows has no hash
+    for plan in _plans:
+        if plan.kept is kept and plan.unanswered_action == unanswered_action:
+            return plan
+    plan = _CallPlan.of(kept, unanswered_action)
+    _plans = (plan, *_plans[: _PLANS_KEPT - 1])
+    return plan
+
+
+def _has_call_back(done: Sequence[RecordedAction], now: datetime.datetime) -> bool:
+    """Whether somebody asked to be called back in the last month."""
+    return any(each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR for each in done)
+
+
+def _after(
+    call: _PlannedCall,
+    done: Sequence[RecordedAction],
+    *,
+    now: datetime.datetime,
+    most_attempts: int,
+    kept: KeptList,
+) -> WaitingLine:
+    """The line after what was recorded about it."""
+    step = next_step(
+        [action.entry for action in done],
+        now=now,
+        most_attempts=most_attempts,
+        zone=kept.heading.zone,
+        exported_at=kept.heading.created_at,
+    )
+    if call.line.step is NextStep.WRITE and step in (NextStep.CALL, NextStep.OTHER_TIME):
+        step = NextStep.WRITE
     is_agreed = step in (NextStep.CALL_BACK, NextStep.CALL_BACK_LATER)
-    call_back_at = done[-1].details.call_back_at if is_agreed else None
-    return WaitingLine(row[_NUMBER], row["appointment_id"], step, call_back_at, assigned_to)
+    return replace(call.line, step=step, call_back_at=done[-1].details.call_back_at if is_agreed else None)
 
 
 def _is_of(line: WaitingLine, person: str) -> bool:

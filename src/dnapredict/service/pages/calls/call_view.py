@@ -31,7 +31,6 @@ from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
 from dnapredict.worklist.files.contact_table import ContactDetails
 from dnapredict.worklist.files.kept_list import KeptList
-from dnapredict.worklist.plan.needs import kept_needs
 
 CALL: Final = "/call"
 _MOST_FOUND: Final = 50
@@ -97,7 +96,6 @@ class CallView:
         return call_queue(
             self.kept,
             entries_of=actions.entries,
-            called_back=actions.called_back,
             opted_out=actions.opted_out,
             most_attempts=self._worklist.attempts,
             unanswered_action=self._worklist.unanswered_action,
@@ -113,15 +111,16 @@ class CallView:
 
     def go_on(self, *, after: int, said: int) -> Response:
         """A redirect to the next line that no colleague is calling; without one, the page of the end."""
-        self.release()
         held = self.desk.locks.held()
         for line in self.queue.after(after):
             lock = held.get(self._hash(line.appointment_id))
             if lock is None or lock.caller == self._caller:
-                # Locked here already, so that two clerks who press "next" at the same time get different lines.
+                # Locked here already, so that two clerks who press "next" at the same time get different lines. This
+                # also ends the lock of the line before.
                 taken = self._take(line.appointment_id)
                 if taken is None or taken.caller == self._caller:
                     return RedirectResponse(self.address(line.number, said=said), 303)
+        self.release()
         self._said_line = said
         return self.end_page()
 
@@ -141,7 +140,7 @@ class CallView:
             card=call_card(
                 row,
                 details.get(number),
-                needs=kept_needs(self._worklist, row.get("needs")),
+                worklist=self._worklist,
                 zone=self.kept.heading.zone,
             ),
             number=number,

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import DnapredictError
-from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_outcomes import OFFERED_WORDS, WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found
@@ -53,6 +53,7 @@ class SheetLine:
     about: str
     when: str
     clinic: str
+    site: str
     offer: str
     reason: str
 
@@ -88,19 +89,21 @@ def _sheet_page(pages: ListPages, kept: KeptList, request: Request) -> Response:
         printed_on=day_words(local_today(heading.zone)),
         filtered=", ".join(word for word in (asked.clinic, part.days.get(asked.day, ""), asked.band) if word),
         has_contacts=bool(contacts),
-        lines=_sheet_lines(lines, contacts, pages.actions, zone=heading.zone),
+        lines=_sheet_lines(lines, contacts, pages, zone=heading.zone),
         boxes=BOXES,
+        addresses=_addresses(lines, pages.worklist()),
     )
 
 
 def _sheet_lines(
     rows: Sequence[Mapping[str, Any]],
     contacts: Mapping[int, ContactDetails],
-    actions: Actions,
+    pages: ListPages,
     *,
     zone: datetime.tzinfo,
 ) -> list[SheetLine]:
-    tried = actions.entries(row["appointment_id"] for row in rows)
+    tried = pages.actions.entries(row["appointment_id"] for row in rows)
+    worklist = pages.worklist()
     return [
         SheetLine(
             place=row["rank"],
@@ -109,11 +112,18 @@ def _sheet_lines(
             about="" if who is None else _about(who),
             when=moment_words(row["starts_at"], zone),
             clinic=row["clinic_code"] or "",
+            site=site.name if (site := worklist.site_of(row["site_code"])) else row["site_code"] or "",
             offer=row["action"] or "",
             reason=_joined(row["reason_1"], _before(len(tried.get(row["appointment_id"], ()))), by=". "),
         )
         for row in rows
     ]
+
+
+def _addresses(rows: Sequence[Mapping[str, Any]], worklist: WorklistConfig) -> list[str]:
+    """The sites of these lines with their addresses. They are below the calls, since a line has no room for them."""
+    sites = dict.fromkeys(worklist.site_of(row["site_code"]) for row in rows)
+    return [site.words for site in sites if site is not None and site.address]
 
 
 def _about(who: ContactDetails) -> str:

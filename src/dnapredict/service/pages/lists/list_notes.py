@@ -88,10 +88,14 @@ def _due_already(rows: pa.Table, kept: KeptList, *, now: datetime.datetime, work
     if working_days_before is None:
         return 0
     zone = kept.heading.zone
-    called = rows.filter(pc.fill_null(rows["selected"], False))["starts_at"].to_pylist()
-    days = [local_day(each, zone) for each in called if each is not None and each >= _utc(now)]
+    called = rows.filter(pc.fill_null(rows["selected"], False))["starts_at"]
+    to_come = called.filter(pc.fill_null(pc.greater_equal(called, pa.scalar(_utc(now), called.type)), False))
+    # Many appointments start at the same time.
+    moments = pc.value_counts(to_come)
+    days = [local_day(each, zone) for each in moments.field("values").to_pylist()]
     due = call_by_day(np.array(days, dtype="datetime64[D]"), working_days_before=working_days_before)
-    return int((due < np.datetime64(local_day(now, zone))).sum())
+    is_due = due < np.datetime64(local_day(now, zone))
+    return int(moments.field("counts").to_numpy()[is_due].sum())
 
 
 def list_changes(

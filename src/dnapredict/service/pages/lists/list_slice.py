@@ -113,6 +113,8 @@ def _numbered(lines: pa.Table, zone: datetime.tzinfo) -> pa.Table:
 
 
 def _with_colleagues(lines: pa.Table, assigned: Mapping[int, str]) -> pa.Table:
+    if not assigned:
+        return lines.append_column(_COLLEAGUE, pa.repeat(NOBODY, lines.num_rows))
     names = [assigned.get(number, NOBODY) for number in lines[_NUMBER].to_pylist()]
     return lines.append_column(_COLLEAGUE, pa.array(names, pa.string()))
 

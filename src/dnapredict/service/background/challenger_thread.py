@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.errors import DnapredictError, ModelError
-from dnapredict.service.background_thread import Background
+from dnapredict.service.background.background_thread import Background
 from dnapredict.worklist.files.kept_list import ListIdentity
 
 if TYPE_CHECKING:

@@ -1,0 +1,188 @@
+"""The patients and appointments of the trials of a home, in `HOME/trial/register.db`.
+
+The register holds keyed hashes (HMAC-SHA-256) and the place of each patient in the sequence of the stratum; not the
+arm, which follows from the place and the secret `HOME/trial/arms.secret` (`plan.trial_arms.arm_sequence`). Without
+that secret nobody can tell an arm. Both files are for their owner alone.
+"""
+
+import datetime
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from dnapredict.config.trial_config import TrialConfig
+from dnapredict.data.files.atomic_write import create_private_file, private_folder
+from dnapredict.data.files.digests import PATIENT, SecretError, keyed_hash, read_or_make
+from dnapredict.errors import StoreError
+from dnapredict.worklist.plan.trial_arms import PatientPlace, arm_sequence, order_key
+
+FOLDER: Final = "trial"
+SECRET: Final = "arms.secret"  # noqa: S105 - the name of a file
+_DATABASE: Final = "register.db"
+_SECONDS_TO_WAIT: Final = 30.0
+_VALUES_AT_ONCE: Final = 500
+_TABLES: Final = {
+    "patients": "trial, patient, stratum, place INTEGER, listed_on, PRIMARY KEY (trial, patient), "
+    "UNIQUE (trial, stratum, place)",
+    "appointments": "trial, appointment, listed_on, PRIMARY KEY (trial, appointment)",
+    "settings": "name PRIMARY KEY, value",
+}
+_CHECK: Final = "secret check"
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class TrialRegister:
+    """The register of one trial of a home; lists of any process add to it.
+
+    Attributes
+    ----------
+    today
+        The day on which patients are added.
+
+    Raises
+    ------
+    SecretError
+        From any method, if the secret is missing although patients were allocated with it, damaged or replaced.
+    StoreError
+        From any method, if the register cannot be read or written.
+    """
+
+    home: Path
+    trial: TrialConfig
+    today: datetime.date
+
+    @property
+    def path(self) -> Path:
+        """The file of the register."""
+        return self.home / FOLDER / _DATABASE
+
+    def known(self, patients: Sequence[str]) -> dict[str, PatientPlace]:
+        """The places of those of these patients who are in the trial."""
+        hashes = {self._hash(PATIENT, each): each for each in patients}
+        found = self._run(lambda connection: self._places(connection, list(hashes)))
+        return {hashes[patient]: place for patient, place in found.items()}
+
+    def add(self, strata: dict[str, str]) -> dict[str, PatientPlace]:
+        """Give each of these patients the next place of the given stratum, in the order of a keyed hash.
+
+        A patient whom another process added in the meantime keeps that place.
+        """
+        key = self._secret
+        hashes = {self._hash(PATIENT, each): each for each in strata}
+        ordered = sorted(hashes, key=lambda each: order_key(key, trial=self.trial.name, patient=each))
+        new = [(each, strata[hashes[each]]) for each in ordered]
+        found = self._run(lambda connection: self._add(connection, new))
+        return {hashes[patient]: place for patient, place in found.items()}
+
+    def appointments(self, appointments: Sequence[str]) -> set[str]:
+        """Those of these appointments that were in the trial on an earlier list."""
+        hashes = {self._hash("appointment", each): each for each in appointments}
+        sql = "SELECT appointment FROM appointments WHERE trial = ? AND appointment IN"
+        found = self._run(lambda connection: list(self._select(connection, sql, list(hashes))))
+        return {hashes[appointment] for (appointment,) in found}
+
+    def note(self, appointments: Iterable[str]) -> None:
+        """Record that these appointments are in the trial, whatever later lists plan for them."""
+        rows = [(self.trial.name, self._hash("appointment", each), self.today.isoformat()) for each in appointments]
+        self._run(
+            lambda connection: connection.executemany("INSERT OR IGNORE INTO appointments VALUES (?, ?, ?)", rows)
+        )
+
+    @property
+    def last_day(self) -> datetime.date | None:
+        """The last day on which a list added a patient or appointment; None before the first."""
+        if not self.path.exists():
+            return None
+        sql = (
+            "SELECT max(day) FROM (SELECT max(listed_on) AS day FROM patients WHERE trial = :trial "
+            "UNION ALL SELECT max(listed_on) FROM appointments WHERE trial = :trial)"
+        )
+        (day,) = self._run(lambda connection: connection.execute(sql, {"trial": self.trial.name}).fetchone())
+        return None if day is None else datetime.date.fromisoformat(day)
+
+    @cached_property
+    def _secret(self) -> bytes:
+        path, used = self.home / FOLDER / SECRET, ""
+        if self.path.exists() and self._connected(_setting):
+            used = "the arms of a trial were drawn with it, so that nobody can tell them without it"
+        return read_or_make(path, used_for=used)
+
+    def _hash(self, kind: str, value: str) -> str:
+        return keyed_hash(self._secret, kind, value)
+
+    def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """`work` in one transaction, after checking that the secret is the one of the register."""
+        mark = self._hash("secret", "check")
+
+        def checked(connection: sqlite3.Connection) -> _Result:
+            if (expected := _setting(connection)) and expected != mark:
+                raise SecretError(
+                    f"{self.home / FOLDER / SECRET}: is another secret than the arms of the trial were drawn with, so "
+                    "that nobody can tell them. Restore that secret from a backup."
+                )
+            connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (_CHECK, mark))
+            return work(connection)
+
+        return self._connected(checked)
+
+    def _connected(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        try:
+            private_folder(self.path.parent)
+            create_private_file(self.path)
+            connect = sqlite3.connect(self.path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+            with closing(connect) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                for name, columns in _TABLES.items():
+                    connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID")
+                result = work(connection)
+                connection.execute("COMMIT")
+                return result
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.path}: the register of the trial cannot be used ({type(error).__name__}). Restore the folder "
+                f"{FOLDER} of the home from a backup; without it the arms of earlier lists would change."
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from None
+
+    def _add(self, connection: sqlite3.Connection, new: Sequence[tuple[str, str]]) -> dict[str, PatientPlace]:
+        there = self._places(connection, [patient for patient, _ in new])
+        sql = "SELECT stratum, max(place) FROM patients WHERE trial = ? GROUP BY stratum"
+        last = dict(connection.execute(sql, (self.trial.name,)).fetchall())
+        for patient, stratum in new:
+            if patient not in there:
+                last[stratum] = last.get(stratum, 0) + 1
+                row = (self.trial.name, patient, stratum, last[stratum], self.today.isoformat())
+                connection.execute("INSERT INTO patients VALUES (?, ?, ?, ?, ?)", row)
+        return self._places(connection, [patient for patient, _ in new])
+
+    def _places(self, connection: sqlite3.Connection, patients: Sequence[str]) -> dict[str, PatientPlace]:
+        sql = "SELECT patient, stratum, place FROM patients WHERE trial = ? AND patient IN"
+        found = list(self._select(connection, sql, patients))
+        arms: dict[str, list[bool]] = {}
+        for _, stratum, place in found:
+            if len(arms.get(stratum, ())) < place:
+                longest = max(each for _, name, each in found if name == stratum)
+                arms[stratum] = self._arms_of(stratum, longest)
+        return {patient: PatientPlace(stratum, arms[stratum][place - 1]) for patient, stratum, place in found}
+
+    def _arms_of(self, stratum: str, places: int) -> list[bool]:
+        sequence = arm_sequence(self._secret, trial=self.trial.name, stratum=stratum, share=self.trial.share)
+        return list(islice(sequence, places))
+
+    def _select(self, connection: sqlite3.Connection, sql: str, values: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+        for first in range(0, len(values), _VALUES_AT_ONCE):
+            some = values[first : first + _VALUES_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            yield from connection.execute(f"{sql} ({marks})", (self.trial.name, *some))
+
+
+def _setting(connection: sqlite3.Connection) -> str:
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (_CHECK,)).fetchone()
+    return "" if row is None else str(row[0])

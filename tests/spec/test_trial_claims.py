@@ -1,0 +1,85 @@
+"""What a trial report may say, by cases: never more than was seen."""
+
+import datetime
+
+import pytest
+
+from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.trial.claims import Claim, ClaimEvidence, claim_of
+
+# Differences are missed appointments of 100, with calls less without: below 0, calls help. "few" is of missed
+# appointments in the arm that has fewer.
+CASES = """
+case                              | few | arms   | outcomes | effect low high | finished | plan           | claim
+no outcome is recorded            | -   | alike  | alike    | -               | no       | registered     | no data
+19 missed in an arm               | 19  | alike  | alike    | -9.0 -15 -3     | yes      | registered     | too few
+20 missed in an arm               | 20  | alike  | alike    | -9.0 -15 -3     | yes      | registered     | helps
+fewer are in an arm than drawn    | 500 | unlike | alike    | -9.0 -15 -3     | yes      | registered     | arms unlike
+outcomes of an arm are missing    | 500 | alike  | unlike   | -9.0 -15 -3     | yes      | registered     | outcomes unlike
+running, beyond chance            | 500 | alike  | alike    | -3.1 -6.0 -0.2  | no       | registered     | helps
+running, chance explains it       | 500 | alike  | alike    | -3.1 -6.3 0.1   | no       | registered     | not yet
+finished, beyond chance           | 500 | alike  | alike    | -3.1 -4.3 -1.9  | yes      | registered     | helps
+finished, chance explains it      | 500 | alike  | alike    | -0.1 -1.2 1.0   | yes      | registered     | not shown
+finished, more are missed         | 500 | alike  | alike    | 2.0 0.4 3.6     | yes      | registered     | harms
+running, more are missed          | 500 | alike  | alike    | 4.0 0.4 7.6     | no       | registered     | harms
+finished, nothing was registered  | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | not registered | not yet
+finished, but its end was moved   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | amended        | not yet
+"""
+HEADER, *LINES = ([cell.strip() for cell in line.split("|")] for line in CASES.strip().splitlines())
+
+
+def evidence_of(few: str, arms: str, outcomes: str, effect: str, *, finished: str, plan: str) -> ClaimEvidence:
+    """The evidence of a line of the table."""
+    numbers = [float(number) / 100 for number in effect.split()] if effect != "-" else []
+    return ClaimEvidence(
+        appointments=0 if few == "-" else 10 * int(few),
+        fewest_missed=0 if few == "-" else int(few),
+        arms_as_planned=arms == "alike",
+        outcomes_alike=outcomes == "alike",
+        effect=Interval(*numbers) if numbers else None,
+        is_finished=finished == "yes",
+        plan=plan,
+        end=datetime.date(2027, 6, 27),
+    )
+
+
+def claim_in(line: list[str]) -> Claim:
+    _, few, arms, outcomes, effect, finished, plan, _ = line
+    return claim_of(evidence_of(few, arms, outcomes, effect, finished=finished, plan=plan))
+
+
+@pytest.mark.parametrize("line", LINES, ids=[line[0] for line in LINES])
+def test_the_claim_of_each_case(line: list[str]):
+    assert claim_in(line).kind == line[-1]
+
+
+SENTENCES = {
+    "running, beyond chance": "In this trial calls lowered missed appointments, beyond chance, by an interval that "
+    "allows for every look: 3.1 fewer of 100 appointments (likely range: 0.2 fewer to 6.0 fewer).",
+    "running, chance explains it": "It is not known yet whether calls change missed appointments: 3.1 fewer of 100 "
+    "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The trial runs until "
+    "27 June 2027.",
+    "finished, beyond chance": "In this trial calls lowered missed appointments, beyond chance, by the planned analysis "
+    "at its end: 3.1 fewer of 100 appointments (likely range: 1.9 fewer to 4.3 fewer).",
+    "finished, chance explains it": "This trial does not show that calls change missed appointments: 0.1 fewer of 100 "
+    "appointments (likely range: 1.2 fewer to 1.0 more). Chance alone explains that. An effect of more than 1.2 fewer "
+    "of 100 is unlikely.",
+    "finished, more are missed": "In this trial more appointments were missed with calls, beyond chance, by the planned "
+    "analysis at its end: 2.0 more of 100 appointments (likely range: 0.4 more to 3.6 more). Stop and find out why.",
+    "finished, nothing was registered": "It is not known yet whether calls change missed appointments: 3.1 fewer of 100 "
+    "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The plan of this trial was "
+    "not registered before its first call, so that no analysis counts as the planned one.",
+    "finished, but its end was moved": "It is not known yet whether calls change missed appointments: 3.1 fewer of 100 "
+    "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The plan of this trial was "
+    "amended after its start, so that no analysis counts as the planned one.",
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_the_sentence_of_a_case(case: str):
+    assert claim_in(next(line for line in LINES if line[0] == case)).sentence == SENTENCES[case]
+
+
+@pytest.mark.parametrize("line", LINES, ids=[line[0] for line in LINES])
+def test_only_helps_and_harms_claim_an_effect(line: list[str]):
+    assert claim_in(line).is_effect == (line[-1] in {"helps", "harms"})

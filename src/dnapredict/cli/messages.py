@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dnapredict.model.evaluate.risk_metrics import RiskMetrics
     from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
     from dnapredict.pipeline import Trained
+    from dnapredict.registry.version_summaries import VersionSummary
     from dnapredict.worklist.batch import Progress as Rows
 
 
@@ -201,6 +203,49 @@ def _difference_lines(comparison: "ModelComparison") -> Iterator[str]:
             if (difference := differences.get(metric)) is not None:
                 interval = f"{difference.low:+.4f} to {difference.high:+.4f}"
                 yield f"    {name}: {difference.value:+.4f} (95% interval {interval})"
+
+
+def versions_json(summaries: "Sequence[VersionSummary]") -> list[dict[str, Any]]:
+    """Each version with its audit, signature and test metrics; null where so few rows may point at a patient."""
+    rule = _disclosure()
+    return [
+        asdict(summary)
+        | {"test": None if summary.test is None or _is_small(summary.test, rule) else _ratios(summary.test)}
+        for summary in summaries
+    ]
+
+
+def _ratios(metrics: "RiskMetrics") -> dict[str, float | int | None]:
+    """The metrics without the number of appointments."""
+    return {name: value for name, value in metrics.as_dict().items() if name != "n"}
+
+
+def versions_lines(summaries: "Sequence[VersionSummary]") -> Iterator[str]:
+    """The versions for a person, oldest first."""
+    rule = _disclosure()
+    if not summaries:
+        yield "No model is registered here. Next: dnapredict train EXTRACT"
+    for summary in summaries:
+        names = [
+            *summary.aliases,
+            *(["in use"] if summary.in_use else []),
+            *(["SYNTHETIC"] if summary.synthetic else []),
+        ]
+        yield f"Version {summary.version}{': ' if names else ''}{', '.join(names)}"
+        yield f"  trained {summary.trained_at[:10]} on {summary.data_from} to {summary.data_to}"
+        tested = "MLflow holds no figures" if summary.test is None else population_words(summary.test, rule)
+        yield f"  test, booked a week or more ahead: {tested}"
+        yield f"  audit: {_audit_words(summary)}"
+        if summary.problem:
+            yield f"  scores no list: {summary.problem}"
+
+
+def _audit_words(summary: "VersionSummary") -> str:
+    if not summary.verdict:
+        return "none yet"
+    until = f" until {summary.signed_until}" if summary.signed_until else ""
+    signed = f"signed by {summary.signed_by}: {summary.signed}{until}" if summary.signed else "not signed"
+    return f"{summary.verdict} on {summary.audited_at[:10]}, {signed}"
 
 
 def _versions(versions: tuple[str, str]) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from dnapredict.cli.messages import (
     say_rejections,
     training_lines,
     tuning_bar,
+    versions_json,
+    versions_lines,
 )
 from dnapredict.cli.options import (
     HOME,
@@ -107,6 +109,24 @@ def compare(
         return
     tested = () if compared is None else comparison_lines(compared, versions=names)
     for line in (*tested, *knowledge, *live_lines(live, versions=names)):
+        typer.echo(line)
+
+
+def versions(home: Home = HOME, as_json: AsJson = False) -> None:
+    """List the models of this home, with what was decided on each.
+
+    Prints alias, verdict and day of the last audit, the signature on it, the figures of the test, and which version is
+    in use. That is the ledger's word: an alias that was set in MLflow puts no version in use.
+
+    Example:  dnapredict versions
+    """
+    from dnapredict.registry import Registry
+
+    summaries = Registry(home_option(home)).versions()
+    if as_json:
+        sys.stdout.write(json.dumps({"versions": versions_json(summaries)}) + "\n")
+        return
+    for line in versions_lines(summaries):
         typer.echo(line)
 
 

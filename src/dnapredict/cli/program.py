@@ -13,7 +13,7 @@ from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
-from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train
+from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train, versions
 from dnapredict.cli.outcomes import outcomes
 from dnapredict.cli.serving import (
     create_key,
@@ -63,7 +63,7 @@ trial_app = typer.Typer(help="A randomised trial of the calls: its plan and its 
 log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
-_MODELS = (train, audit, audit_counts, sign, compare, promote, rollback)
+_MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
 _IN_USE = (refresh, score, serve, outcomes, monitor, cycle)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)

@@ -74,6 +74,7 @@ def audit(
     from dnapredict import fairness as auditing  # fairlearn and matplotlib take seconds to import
     from dnapredict.pipeline import audit_inputs, audit_source
 
+    began = datetime.datetime.now(datetime.UTC)
     auditing.require_free(out)
     registry = Registry(home)
     book = AuditBook(registry)
@@ -103,7 +104,7 @@ def audit(
         memory.keep(result.publication)
         report = auditing.write(result, out, extra_files=files)
     if source.version is not None:
-        book.enter(source.version, report.parent, _record(result, source))
+        book.enter(source.version, report.parent, _record(result, source), began=began)
     return Audit(result, report)
 
 

@@ -1,5 +1,6 @@
 """Train a model: the matrix of an extract, and the training on it."""
 
+import datetime
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ def train(
     DataError
         If too many rows are faulty, or the outcomes cannot be trained on (`quality.label_checks`).
     """
+    began = datetime.datetime.now(datetime.UTC)
     config, register = setting.training, factor_register()
     with Workspace() as workspace:
         say("Reading the extract and holding it against the contract")
@@ -156,6 +158,6 @@ def train(
         origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = training_inputs.reproduction(stored, setting)
-        registered = Registry(home).register(folder, training, files=files, appointments=appointments)
+        registered = Registry(home).register(folder, training, files=files, appointments=appointments, began=began)
     dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
     return Trained(registered, training, stored, checked, dropped)

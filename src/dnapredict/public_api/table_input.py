@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dnapredict.errors import DataError, DnapredictError, UsageError
+from dnapredict.data.readers.frames import SYNTHETIC_KEY, arrow_of_frame, plain_field, refuse_duplicates
+from dnapredict.errors import DnapredictError, UsageError
 
-SYNTHETIC_KEY: Final = "dnapredict.synthetic"
 # How the simulation numbers its appointments. pandas and Polars drop the note that a file is synthetic.
 _SYNTHETIC_ID: Final = "SYN-"
 
@@ -66,9 +66,9 @@ def as_file(table: TableInput, *, name: str) -> Iterator[Path]:
 
 def _arrow(table: ArrowStream, name: str) -> pa.Table:
     """`table` as Arrow, marked as synthetic where its appointments are."""
-    arrow = _from_pandas(table, name) if isinstance(table, pd.DataFrame) else _from_stream(table, name)
-    _refuse_duplicates(arrow.column_names, name)
-    arrow = arrow.cast(pa.schema([_plain(field, name) for field in arrow.schema], arrow.schema.metadata))
+    arrow = arrow_of_frame(table, name) if isinstance(table, pd.DataFrame) else _from_stream(table, name)
+    refuse_duplicates(arrow.column_names, name)
+    arrow = arrow.cast(pa.schema([plain_field(field, name) for field in arrow.schema], arrow.schema.metadata))
     if arrow.num_rows and not arrow.schema.metadata and _is_synthetic(arrow):
         arrow = arrow.replace_schema_metadata({SYNTHETIC_KEY: "true"})
     return arrow
@@ -80,40 +80,6 @@ def _from_stream(table: ArrowStream, name: str) -> pa.Table:
     except (pa.ArrowException, TypeError, ValueError, AttributeError):
         kind = type(table).__name__
         raise UsageError(f"{name}: expected a path or a table of pandas, Arrow or Polars, not {kind}.") from None
-
-
-def _from_pandas(frame: pd.DataFrame, name: str) -> pa.Table:
-    """Convert a column at a time: the error of pandas' own conversion quotes the offending value."""
-    if any(level is not None for level in frame.index.names):
-        frame = frame.reset_index()
-    names = [str(column) for column in frame.columns]
-    _refuse_duplicates(names, name)
-    columns = []
-    for index, column in enumerate(names):
-        try:
-            columns.append(pa.Array.from_pandas(frame.iloc[:, index]))
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            raise DataError(
-                f"{name}: column '{column}' mixes types that no file can hold. Convert it first, such as with "
-                ".astype('string')."
-            ) from None
-    metadata = {SYNTHETIC_KEY: "true"} if frame.attrs.get(SYNTHETIC_KEY) else None
-    return pa.table(columns, names=names).replace_schema_metadata(metadata)
-
-
-def _plain(field: pa.Field, name: str) -> pa.Field:
-    """The field with a type that a Parquet file keeps; Polars' texts are views, and a period would become a number."""
-    if isinstance(field.type, pa.BaseExtensionType):
-        raise DataError(f"{name}: column '{field.name}' is of type {field.type}. Convert it to a text or a date first.")
-    if pa.types.is_string_view(field.type):
-        return field.with_type(pa.large_string())
-    return field
-
-
-def _refuse_duplicates(names: list[str], name: str) -> None:
-    twice = sorted({each for each in names if names.count(each) > 1})
-    if twice:
-        raise DataError(f"{name}: has the column '{twice[0]}' twice.")
 
 
 def _is_synthetic(table: pa.Table) -> bool:

@@ -1,5 +1,6 @@
 """The audits of a home: what one may rest on, what is entered of it, who signed it, and the evidence of all."""
 
+import datetime
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,8 +96,11 @@ class AuditBook:
         )
         refuse_made_up_report(self.registry.entries(), page=page, figures=figures, named=report)
 
-    def enter(self, name: str, report: Path, record: AuditRecord) -> None:
-        """Keep an audit's `report` folder with the run of a version, and enter in the ledger what it rests on."""
+    def enter(self, name: str, report: Path, record: AuditRecord, *, began: datetime.datetime | None = None) -> None:
+        """Keep an audit's `report` folder with the run of a version, and enter in the ledger what it rests on.
+
+        `began` is when the audit began.
+        """
         from dnapredict.fairness.signing import report_files_sha256  # imports libraries that take seconds
 
         registry, entries = self.registry, self.registry.entries()
@@ -105,7 +109,7 @@ class AuditBook:
             registry.enter("policy", policy)
         content, files = registry.identity(name).content, report_files_sha256(report)
         details = record.data(registry.home, entries, content=content, files=files)
-        registry.keep_audit(name, report, verdict=record.verdict, details=details)
+        registry.keep_audit(name, report, verdict=record.verdict, details=details, began=began)
 
     def evidence(self, name: str, window: "Window") -> "Mapping[Key, tuple[float, float]]":
         """Evidence of earlier audits of a version's model that an audit of the days of `window` may add to its own."""

@@ -284,7 +284,7 @@ class Decisions:
 def _extended(entries: tuple[DecisionEntry, ...], new: Iterable[NewEntry], key: bytes) -> tuple[DecisionEntry, ...]:
     extended = list(entries)
     now = max([datetime.now(UTC), *(datetime.fromisoformat(entry.at) for entry in entries[-1:])])
-    at, by = now.isoformat(timespec="seconds"), _account_name()
+    at, by = now.isoformat(timespec="seconds"), account_name()
     for kind, data in new:
         previous = extended[-1].seal if extended else FIRST_SEAL
         entry = DecisionEntry(number=len(extended) + 1, kind=kind, at=at, by=by, data=dict(data), seal="")
@@ -313,7 +313,7 @@ def _head(entries: tuple[DecisionEntry, ...]) -> str:
     return f"{entries[-1].number}:{entries[-1].seal}"
 
 
-def _account_name() -> str:
+def account_name() -> str:
     """The account on the machine, by number where it has no name, as in some containers."""
     try:
         return getpass.getuser()

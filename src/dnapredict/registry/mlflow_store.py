@@ -1,4 +1,4 @@
-"""MLflow's store in a home: `mlflow.db` and `mlruns/`."""
+"""MLflow's tracking server and registry of models; a home has its own in `mlflow.db` and `mlruns/`."""
 
 import contextlib
 import logging
@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,7 +29,19 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 MODEL_NAME: Final = "dna-risk"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+_VARIABLES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+# MLflow takes None for its default and does not say so in its types.
+_UNSET: Final[Any] = None
 _LEDGER_TAG: Final = "decisions"
+# MLflow's page opens an experiment of this kind on its runs and models, and others on pages for language models.
+_EXPERIMENT_TAGS: Final = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "Trainings, comparisons and audits of models of missed appointments, by dnapredict.",
+}
+_MODEL_NOTE: Final = (
+    "Risk that a patient misses an appointment, to offer help first where it is needed. Which version is in use is "
+    "decided by `dnapredict promote` and its ledger; an alias that is set here puts no version in use."
+)
 
 _ADVICE: Final = {
     CHAMPION: "Choose one with `dnapredict promote V`, once `dnapredict audit` has passed it.",
@@ -40,7 +53,65 @@ _MAX_DIGITS: Final = 18
 _NOT_FOUND: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
-class Store:
+class TrackingStore:
+    """A tracking server with its registry of models, by its address."""
+
+    def __init__(self, address: str, *, artefacts: str | None = None) -> None:
+        """Bind to an address; nothing is read yet. A new experiment keeps its files at `artefacts`."""
+        self.address = address
+        self._artefacts = artefacts
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's client, bound to this address and to no other."""
+        return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let MLflow's functions use this address, and afterwards what they used before.
+
+        MLflow writes the address to the environment, where it would stand for the analyst's choice of a server.
+        """
+        before = {name: os.environ.get(name) for name in _VARIABLES}
+        mlflow.set_tracking_uri(self.address)
+        mlflow.set_registry_uri(self.address)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(_UNSET)
+            mlflow.set_registry_uri(_UNSET)
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+    def experiment(self) -> str:
+        """The experiment that holds every run; it is created with the first run."""
+        client = self.client
+        experiment = client.get_experiment_by_name(MODEL_NAME)
+        if experiment is None:
+            made = client.create_experiment(MODEL_NAME, self._artefacts, tags=_EXPERIMENT_TAGS)
+            return str(made)
+        for key, value in _EXPERIMENT_TAGS.items():
+            if key not in experiment.tags:  # it was created by an earlier release
+                client.set_experiment_tag(experiment.experiment_id, key, value)
+        return str(experiment.experiment_id)
+
+    def add_challenger(self, run_id: str, model_id: str, *, tags: dict[str, str], note: str = "") -> str:
+        """Register a logged model as the next version and give it the alias `challenger`; returns its number."""
+        client = self.client
+        with contextlib.suppress(MlflowException):  # it exists
+            client.create_registered_model(MODEL_NAME, description=_MODEL_NOTE)
+        source = f"models:/{model_id}"
+        with self.alone():  # where the files are is asked of the address that MLflow's functions use
+            made = client.create_model_version(
+                MODEL_NAME, source, run_id, tags=tags, description=note, model_id=model_id
+            )
+        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
+        return str(made.version)
+
+
+class Store(TrackingStore):
     """MLflow's store of one home; nothing is created until something is written.
 
     Raises
@@ -52,12 +123,8 @@ class Store:
     def __init__(self, home: Path) -> None:
         """Bind the store to a home; nothing is read yet."""
         self.home = home.resolve()
-        self.address = f"sqlite:///{(self.home / 'mlflow.db').as_posix()}"
-
-    @property
-    def client(self) -> MlflowClient:
-        """MLflow's client, bound to this home and to no other."""
-        return MlflowClient(tracking_uri=self.address, registry_uri=self.address)
+        database, files = self.home / "mlflow.db", self.home / "mlruns"
+        super().__init__(f"sqlite:///{database.as_posix()}", artefacts=files.as_uri())
 
     def version(self, name: str) -> Any:
         """MLflow's record of a version, by its number or by an alias.
@@ -75,6 +142,27 @@ class Store:
             if name.isdigit():
                 return self.client.get_model_version(MODEL_NAME, name)
             return self.client.get_model_version_by_alias(MODEL_NAME, name)
+
+    def versions(self) -> list[Any]:
+        """MLflow's records of all versions, oldest first; none in a home without a model."""
+        if not self.has_database():
+            return []
+        client = self.client
+        with self.errors_as_messages():
+            records = list(client.search_model_versions(f"name='{MODEL_NAME}'"))
+            # A search leaves the aliases out.
+            named = client.get_registered_model(MODEL_NAME).aliases if records else {}
+        for record in records:
+            record.aliases = [alias for alias, version in named.items() if str(version) == str(record.version)]
+        return sorted(records, key=lambda record: int(record.version))
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The metrics of a run; none where it was deleted."""
+        try:
+            with self.errors_as_messages(not_found=ModelError("no such run")):
+                return dict(self.client.get_run(run_id).data.metrics)
+        except ModelError:
+            return {}
 
     def has_database(self) -> bool:
         """Whether this home has a registry, after SQLite has checked its file.
@@ -98,15 +186,6 @@ class Store:
             raise _damage(path, "is missing or empty, and mlruns holds models")
         return has_tables
 
-    def add_challenger(self, run_id: str, model_id: str, *, tags: dict[str, str]) -> str:
-        """Register a logged model as the next version and give it the alias `challenger`; returns its number."""
-        client = self.client
-        with contextlib.suppress(MlflowException):  # it exists
-            client.create_registered_model(MODEL_NAME)
-        made = client.create_model_version(MODEL_NAME, f"models:/{model_id}", run_id, tags=tags, model_id=model_id)
-        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
-        return str(made.version)
-
     def set_alias(self, alias: str, version: str) -> None:
         """Let an alias name a version."""
         with self.errors_as_messages():
@@ -117,13 +196,6 @@ class Store:
         with self.errors_as_messages():
             for key, value in tags.items():
                 self.client.set_model_version_tag(MODEL_NAME, version, key, value)
-
-    def experiment(self) -> str:
-        """The experiment that holds every run; it is created with the first run."""
-        experiment = self.client.get_experiment_by_name(MODEL_NAME)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        return str(self.client.create_experiment(MODEL_NAME, (self.home / "mlruns").as_uri()))
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

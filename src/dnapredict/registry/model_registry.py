@@ -1,6 +1,7 @@
 """The model versions of one home: registered as challenger, audited, promoted to champion."""
 
 import contextlib
+import datetime
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.data.files.digests import file_sha256
-from dnapredict.errors import ModelError, StoreError
+from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
 from dnapredict.model.fit.training import Training
@@ -48,7 +49,10 @@ from dnapredict.registry.promotion import (
     refuse_unskilled,
     report_digest,
 )
-from dnapredict.registry.run_logging import log_comparison, log_model, log_training
+from dnapredict.registry.run_logging import log_comparison, log_training, training_note
+from dnapredict.registry.served.audit_run import log_audit
+from dnapredict.registry.served.model_logging import log_model
+from dnapredict.registry.served.team_server import TeamServer
 from dnapredict.registry.signatures import (
     audit_of,
     bound_versions,
@@ -59,6 +63,7 @@ from dnapredict.registry.signatures import (
     signature_from,
 )
 from dnapredict.registry.tested_appointments import TrainingExtract, keep_training, kept_files
+from dnapredict.registry.version_summaries import VersionSummary, version_summary
 
 if TYPE_CHECKING:
     from dnapredict.fairness.signing import Signature
@@ -89,6 +94,7 @@ class Registry:
     def __init__(self, home: Path) -> None:
         """Bind the registry to a home; nothing is created until a model is registered."""
         self._store = Store(home)
+        self._team = TeamServer(self._store)
         self._ledger = Decisions(self._store.home, (LedgerTag(self._store), HeadFile(self._store.home)))
 
     def register(
@@ -98,26 +104,31 @@ class Registry:
         *,
         files: Mapping[str, str] = MappingProxyType({}),
         appointments: TrainingExtract | None = None,
+        began: datetime.datetime | None = None,
     ) -> Registered:
         """Record a training and make its stored model the challenger.
 
         `files` are kept with the run. `appointments` are those of the extract, of which an audit must find again what
-        the model was tested on.
+        the model was tested on. `began` is when the training began.
         """
         stored, store = load(folder), self._store
+        log = partial(log_training, training=training, stored=stored, files=files, began=began)
+        note = training_note(training, stored)
         with store.writing():
             private_folder(store.home)
             close_to_others(store.home)
             self._ensure_ledger()
-            run_id = log_training(store, training, stored, files=files)
-            model_id = log_model(store, folder, run_id, factors=stored.manifest.factors)
+            run_id = log(store)
+            model_id = log_model(store, folder, run_id, stored=stored)
             keep(store.home, training, digest=stored.digest)
             selection = selection_tags(training)
-            version = store.add_challenger(run_id, model_id, tags=run_tags(stored) | selection)
+            version = store.add_challenger(run_id, model_id, tags=run_tags(stored) | selection, note=note)
             identity = Identity(version, stored.digest, content_of(folder))
             kept_as = self._keep_training(stored, appointments)
             self._ledger.append("training", identity.data | selection | kept_as)
             self._write_card(version)
+        tags = run_tags(stored) | selection | {"home_version": version}
+        self._team.add_training(folder, stored, log=log, tags=tags, note=note)
         return Registered(version, run_id)
 
     def version_of(self, name: str) -> str:
@@ -222,6 +233,31 @@ class Registry:
         others = {key: value for key, value in record.tags.items() if not key.startswith(("audit", "signed_"))}
         return others | self._judged(self._identity(record)).tags
 
+    def versions(self) -> tuple[VersionSummary, ...]:
+        """Every version in short, oldest first; a version that was registered by hand in MLflow is left out."""
+        entries = self.entries()
+        trained = {entry["version"]: entry.when for entry in entries if entry.kind == "training"}
+        used = "".join(champions(entries)[-1:])
+        return tuple(
+            version_summary(
+                record,
+                self._judged(identity_of(self._store, record, entries)),
+                figures=self._store.metrics(str(record.run_id)),
+                in_use=str(record.version) == used,
+                trained_at=trained[str(record.version)],
+                problem=self._problem(str(record.version)) if str(record.version) == used else "",
+            )
+            for record in self._store.versions()
+            if str(record.version) in trained
+        )
+
+    def _problem(self, version: str) -> str:
+        try:
+            self.usable(version)
+        except DnapredictError as error:
+            return str(error)
+        return ""
+
     def card(self, name: str) -> str:
         """The current model card of a version, Markdown; "" where the home holds none.
 
@@ -285,10 +321,26 @@ class Registry:
         self._ledger.append("audit", identity.data | {"verdict": verdict, "report": digest} | dict(details))
         self._copy_judgement(identity.version)
 
-    def keep_audit(self, name: str, report: Path, *, verdict: str, details: Mapping[str, str] = NOTHING) -> None:
-        """Keep an audit's `report` folder with the run of a version, and record its verdict, digest and `details`."""
-        digest = keep_report(self._store, self._record(name), report)
+    def keep_audit(
+        self,
+        name: str,
+        report: Path,
+        *,
+        verdict: str,
+        details: Mapping[str, str] = NOTHING,
+        began: datetime.datetime | None = None,
+    ) -> None:
+        """Keep an audit's `report` folder with the run of a version, and record its verdict, digest and `details`.
+
+        The audit becomes a run too, which began at `began`.
+        """
+        store, record = self._store, self._record(name)
+        digest = keep_report(store, record, report)
         self.set_audit(name, verdict=verdict, digest=digest, details=details)
+        log = partial(log_audit, report=report, verdict=verdict, digest=digest, began=began)
+        with store.writing():
+            log(store, record)
+        self._team.add_run(self.identity(name).model, log)
 
     def last_audit(self) -> Path | None:
         """The newest kept report of any version here, None where there is none."""
@@ -361,7 +413,7 @@ class Registry:
         entry = self._ledger.append("promotion", identity.data, refuse=refuse)
         before = "".join(champions(self.entries())[-2:-1])
         self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before=before)
-        self._store.set_alias(CHAMPION, version)
+        self._put_in_use(identity)
         return version
 
     def rollback(self, *, signed_by: str, why: str) -> str:
@@ -399,7 +451,7 @@ class Registry:
             rolled_back_at=entry.at,
             rolled_back_to=before,
         )
-        self._store.set_alias(CHAMPION, before)
+        self._put_in_use(identity)
         return before
 
     def compare(self, one: str, other: str) -> ModelComparison:
@@ -420,6 +472,11 @@ class Registry:
         with store.writing():
             log_comparison(store, comparison, versions=(str(records[0].version), str(records[1].version)))
         return comparison
+
+    def _put_in_use(self, identity: Identity) -> None:
+        """Copy to MLflow what the ledger says of the version in use."""
+        self._store.set_alias(CHAMPION, identity.version)
+        self._team.set_alias(CHAMPION, identity.model)
 
     def _ensure_ledger(self) -> None:
         if self._ledger.exists:

@@ -3,14 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version as installed
-from pathlib import Path
 from typing import Any, Final
 
-import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
 
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.evaluate.metric_intervals import ModelComparison
@@ -30,12 +25,64 @@ from dnapredict.model.report.training_records import (
     table_files,
 )
 from dnapredict.model.time_split import Window
-from dnapredict.registry.mlflow_store import Store
+from dnapredict.registry.decision_ledger import account_name
+from dnapredict.registry.mlflow_store import TrackingStore
 
 _BATCH: Final = 1_000  # metrics that MLflow takes in one call
 _DIGEST: Final = 32  # MLflow stores 36 characters of a digest; the tag `data_sha256` has all of it
 _PARENT: Final = "mlflow.parentRunId"
-_SERVED: Final = Path(__file__).with_name("pyfunc_model.py")
+_NOTE: Final = "mlflow.note.content"
+_TRAIN: Final = "dnapredict train"
+_NOTES: Final = {
+    "rival": "A simpler model, fitted and tested on the same appointments as the model of the run above.",
+    "trial": "Settings that tuning tried, and their log loss on held-out weeks; each step is a fold.",
+}
+
+
+def open_run(
+    store: TrackingStore,
+    *,
+    name: str,
+    kind: str,
+    command: str,
+    note: str = "",
+    began: datetime | None = None,
+    revision: str = "",
+    parent: str = "",
+) -> str:
+    """Create a run and return its id.
+
+    Parameters
+    ----------
+    kind
+        What it is a run of, as the tag `kind`: `training`, `rival`, `trial`, `comparison`, `audit`.
+    command
+        The command that made it, shown by MLflow as its source.
+    note
+        Its description, Markdown.
+    began
+        When the work began; by default now, so that the run lasts as long as it is logged.
+    revision
+        Revision of the code, where it is known.
+    parent
+        The run that this one is beneath.
+    """
+    tags = {
+        "kind": kind,
+        "mlflow.source.name": command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": account_name(),
+        "mlflow.source.git.commit": revision.removesuffix("+dirty"),
+        _NOTE: note,
+        _PARENT: parent,
+    }
+    given = {key: value for key, value in tags.items() if value}
+    start = None if began is None else _milliseconds(began)
+    return str(store.client.create_run(store.experiment(), start, given, name).info.run_id)
+
+
+def _milliseconds(when: datetime) -> int:
+    return int(when.timestamp() * 1000)
 
 
 def _metrics(figures: Iterable[RunMetric]) -> list[Metric]:
@@ -44,7 +91,7 @@ def _metrics(figures: Iterable[RunMetric]) -> list[Metric]:
     return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
 
 
-def _log_inputs(store: Store, training: Training, stored: StoredModel, *, run_id: str) -> None:
+def _log_inputs(store: TrackingStore, training: Training, stored: StoredModel, *, run_id: str) -> None:
     """Log the three windows of the extract as inputs of the run; no row of it is written."""
     split, digest = training.split, stored.manifest.provenance.data_sha256
     windows = {"fitting": split.fit, "calibration": split.calibrate, "test": split.test}
@@ -64,7 +111,7 @@ def _input(name: str, window: Window, *, digest: str) -> DatasetInput:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", name)])
 
 
-def _log_children(store: Store, training: Training, *, parent: str) -> None:
+def _log_children(store: TrackingStore, training: Training, *, parent: str) -> None:
     """Log the baselines and the trials of tuning as runs below `parent`."""
     for name, populations in training.baselines.items():
         _child(store, parent, name=name, kind="rival", figures=_of_populations(populations))
@@ -73,7 +120,7 @@ def _log_children(store: Store, training: Training, *, parent: str) -> None:
             _trial(store, training.tuned, trial, parent=parent)
 
 
-def _trial(store: Store, tuned: TuningResult, trial: Trial, *, parent: str) -> None:
+def _trial(store: TrackingStore, tuned: TuningResult, trial: Trial, *, parent: str) -> None:
     """One trial: its settings, and the log loss of the validation weeks, a step for each fold, the latest first."""
     settings = trial.settings.model_dump(mode="json")
     _child(
@@ -83,6 +130,7 @@ def _trial(store: Store, tuned: TuningResult, trial: Trial, *, parent: str) -> N
         kind="trial",
         figures=_of_trial(trial),
         params={f"model.{key}": value for key, value in settings.items()},
+        times=(trial.began, trial.ended),
         taken=str(trial.settings == tuned.settings).lower(),
     )
 
@@ -101,35 +149,51 @@ def _of_populations(populations: dict[str, RiskMetrics]) -> Iterator[RunMetric]:
 
 
 def _child(
-    store: Store,
+    store: TrackingStore,
     parent: str,
     *,
     name: str,
     kind: str,
     figures: Iterable[RunMetric],
     params: dict[str, Any] | None = None,
+    times: tuple[datetime | None, datetime | None] = (None, None),
     **tags: str,
 ) -> None:
-    client = store.client
-    run = client.create_run(store.experiment(), run_name=name, tags={_PARENT: parent})
+    client, (began, ended) = store.client, times
+    run_id = open_run(store, name=name, kind=kind, command=_TRAIN, note=_NOTES[kind], began=began, parent=parent)
     client.log_batch(
-        run.info.run_id,
+        run_id,
         metrics=_metrics(figures),
         params=[Param(key, str(value)) for key, value in (params or {}).items()],
-        tags=[RunTag("kind", kind), *(RunTag(key, value) for key, value in tags.items())],
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
-    client.set_terminated(run.info.run_id)
+    client.set_terminated(run_id, end_time=None if ended is None else _milliseconds(ended))
 
 
-def log_training(store: Store, training: Training, stored: StoredModel, *, files: Mapping[str, str]) -> str:
+def log_training(
+    store: TrackingStore,
+    *,
+    training: Training,
+    stored: StoredModel,
+    files: Mapping[str, str],
+    began: datetime | None = None,
+) -> str:
     """Log a training as a run with its child runs, and return its id.
 
-    `files` are texts to keep with it, by name, such as those that reproduce the model.
+    `files` are texts to keep with it, by name, such as those that reproduce the model. `began` is when the training
+    began.
     """
-    client = store.client
-    run = client.create_run(store.experiment(), run_name=stored.digest[:8])
-    run_id = str(run.info.run_id)
-    tags = run_tags(stored) | selection_tags(training) | {"kind": "training"}
+    client, origin = store.client, stored.manifest.provenance
+    run_id = open_run(
+        store,
+        name=f"Training on {origin.data_from} to {origin.data_to}, model {stored.digest[:8]}",
+        kind="training",
+        command=_TRAIN,
+        note=training_note(training, stored),
+        began=began,
+        revision=origin.code_revision,
+    )
+    tags = run_tags(stored) | selection_tags(training)
     params = [Param(key, value) for key, value in run_parameters(stored).items()]
     client.log_batch(run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
     metrics = _metrics(run_metrics(training))
@@ -151,35 +215,18 @@ def log_training(store: Store, training: Training, stored: StoredModel, *, files
     return run_id
 
 
-def log_model(store: Store, folder: Path, run_id: str, *, factors: tuple[str, ...]) -> str:
-    """Log the stored model with its run, in a form that MLflow loads without pickle; return its id."""
-    mlflow.set_tracking_uri(store.address)
-    mlflow.set_registry_uri(store.address)
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(_SERVED),
-            artifacts={"model": str(folder)},
-            # Given, or MLflow starts a process to infer them: 7 s for each training.
-            pip_requirements=[f"dnapredict=={installed('dnapredict')}"],
-            # No input schema: MLflow's own check prints the whole frame of patients when it fails.
-            signature=ModelSignature(outputs=Schema([ColSpec("double")])),
-            metadata={"factors": list(factors)},
-        )
-    return str(logged.model_id)
-
-
-def log_comparison(store: Store, comparison: ModelComparison, *, versions: tuple[str, str]) -> str:
+def log_comparison(store: TrackingStore, comparison: ModelComparison, *, versions: tuple[str, str]) -> str:
     """Log the paired differences of two versions as a run and return its id."""
     client, (one, other) = store.client, versions
-    run = client.create_run(store.experiment(), run_name=f"version {one} less version {other}")
-    run_id = str(run.info.run_id)
-    tags = {
-        "kind": "comparison",
-        "version": one,
-        "compared_with": other,
-        "verdict": comparison.verdict(f"Version {one}", f"version {other}"),
-    }
+    verdict = comparison.verdict(f"Version {one}", f"version {other}")
+    run_id = open_run(
+        store,
+        name=f"version {one} less version {other}",
+        kind="comparison",
+        command=f"dnapredict compare {one} {other}",
+        note=f"{verdict}\n\nPaired differences on the appointments that both versions were tested on.",
+    )
+    tags = {"version": one, "compared_with": other, "verdict": verdict}
     client.log_batch(
         run_id,
         metrics=_metrics(comparison_metrics(comparison)),
@@ -188,3 +235,43 @@ def log_comparison(store: Store, comparison: ModelComparison, *, versions: tuple
     client.log_text(run_id, comparison_table(comparison, versions=versions), "comparison.csv")
     client.set_terminated(run_id)
     return run_id
+
+
+def log_linked_run(
+    store: TrackingStore,
+    model_id: str,
+    *,
+    name: str,
+    kind: str,
+    command: str,
+    note: str,
+    tags: Mapping[str, str],
+    figures: Iterable[RunMetric] = (),
+    began: datetime | None = None,
+) -> str:
+    """Log a run about a registered model, which MLflow shows on the page of the model too, and return its id.
+
+    For audits, and for whatever else is measured of a version later. Only published figures may be given: MLflow has no
+    disclosure control.
+    """
+    client = store.client
+    run_id = open_run(store, name=name, kind=kind, command=command, note=note, began=began)
+    client.log_batch(run_id, metrics=_metrics(figures), tags=[RunTag(key, value) for key, value in tags.items()])
+    if model_id:
+        client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
+    client.set_terminated(run_id)
+    return run_id
+
+
+def training_note(training: Training, stored: StoredModel) -> str:
+    """The description of a training and of its version, Markdown."""
+    origin = stored.manifest.provenance
+    lines = [
+        f"{training.selection}",
+        f"Appointments of {origin.data_from} to {origin.data_to}; those from {origin.test_from} are the test.",
+    ]
+    if origin.synthetic:
+        lines.insert(0, "**SYNTHETIC**: made-up patients, for demonstration only.")
+    if training.leakage_warning:
+        lines.append(f"**{training.leakage_warning}**")
+    return "\n\n".join([*lines, "`model-card.md` among the artefacts says the rest."])

@@ -137,9 +137,25 @@ class Scorer:
         DataError, ConfigurationError
             As `score`.
         """
-        with borrow_engine(rows=appointments.num_rows) as engine:
-            predictions, _ = self._predict(_numbered(appointments), Predictor(self.stored, with_reasons=False), engine)
-        return predictions.select(["appointment_id", "probability"])
+        return self._risks(_numbered(appointments)).select(["appointment_id", "probability"])
+
+    def risk_of_each_row(self, appointments: pa.Table) -> NDArray[np.float64]:
+        """The risk of each row of contract columns in the order given; NaN for a row that breaks the contract.
+
+        Raises
+        ------
+        DataError, ConfigurationError
+            As `score`.
+        """
+        predictions = self._risks(_numbered(appointments))
+        risks = np.full(appointments.num_rows, np.nan)
+        risks[predictions[ROW_NUMBER].to_numpy() - 1] = predictions["probability"].to_numpy()
+        return risks
+
+    def _risks(self, numbered: pa.Table) -> pa.Table:
+        """The predictions of the valid rows of a list with row numbers, without reasons."""
+        with borrow_engine(rows=numbered.num_rows) as engine:
+            return self._predict(numbered, Predictor(self.stored, with_reasons=False), engine)[0]
 
     def record_risks(self, scored: Sequence[tuple[pa.Table, ListIdentity]]) -> None:
         """Record the risks by this model of lists that another one scored first: `risks` of each, and the list.

@@ -4,9 +4,10 @@ Settings are evaluated on later weeks than they were fitted on, recalibrated, an
 that their exact SHAP values can be looked up (`tree_ensemble`); docs/results.md has the cost of each further leaf.
 """
 
+import datetime
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -58,11 +59,13 @@ class StudyStorage:
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings, and their log loss on each fold."""
+    """Settings, their log loss on each fold, and when they were tried."""
 
     number: int
     settings: ModelSettings
     folds: tuple[float, ...]
+    began: datetime.datetime | None = field(default=None, compare=False)
+    ended: datetime.datetime | None = field(default=None, compare=False)
 
     @property
     def log_loss(self) -> float:
@@ -219,7 +222,8 @@ def _chosen(trials: tuple[Trial, ...], judge: _CrossValidatedLoss) -> TuningResu
 def _trial(trial: "optuna.trial.FrozenTrial") -> Trial:
     attributes = trial.user_attrs
     settings = ModelSettings.model_validate(attributes["settings"])
-    return Trial(trial.number, settings, tuple(attributes["folds"]))
+    times = [when and when.astimezone(datetime.UTC) for when in (trial.datetime_start, trial.datetime_complete)]
+    return Trial(trial.number, settings, tuple(attributes["folds"]), *times)
 
 
 def _finished(study: "optuna.Study") -> int:

@@ -31,6 +31,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort import patient_codes, patient_halves
 from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
+from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes
 from dnapredict.worklist.plan.allocation import Rule
 from dnapredict.worklist.plan.call_assignment import allocated
@@ -219,3 +220,12 @@ def context(
         allocation=worklist.allocation,
         coverage=coverage,
     )
+
+
+def warn_of_unknown_values(
+    checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None
+) -> None:
+    """Pass sentences on values that no code list has to `say`: these people are in the group "not known"."""
+    if say is not None:
+        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
+            say(f"WARNING: {sentence}")

@@ -26,7 +26,6 @@ from dnapredict.pipeline.audited_lists import PastLists, assumptions, opted_out_
 from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
-from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.tested_appointments import RecordedOutcomes
@@ -98,7 +97,7 @@ def read_source(
     config = setting.training if stored is None else stored.manifest.provenance.config
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        warn_of_unknown_values(checked, workspace, policy, say)
+        audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         checked, filled = with_recorded_calls(checked, registry.home, workspace)
         if filled and say is not None:
             say(filled)
@@ -193,10 +192,3 @@ def _live_risk(
     risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
     index = pd.Index(matrix.table["appointment_id"].to_pandas())
     return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
-
-
-def warn_of_unknown_values(checked: Checked, workspace: Workspace, policy: Policy, say: Say | None) -> None:
-    """Pass sentences on values that no code list has to `say`: these people are in the group "not known"."""
-    if say is not None:
-        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
-            say(f"WARNING: {sentence}")

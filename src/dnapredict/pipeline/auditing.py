@@ -178,12 +178,12 @@ def access(
     """
     from dnapredict.fairness import access as assessing
     from dnapredict.fairness import remembered
-    from dnapredict.pipeline import access_inputs, audit_source
+    from dnapredict.pipeline import access_inputs, audit_inputs
 
     assessing.require_free(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        audit_source.warn_of_unknown_values(checked, workspace, policy, say)
+        audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace, home=home)
     context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)

@@ -26,7 +26,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.monitoring.alarms import References
 from dnapredict.monitoring.input_drift import InputReference
-from dnapredict.pipeline import audit_inputs, audit_source
+from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
 from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
 from dnapredict.pipeline.routine.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
@@ -196,7 +196,7 @@ def _read(
         checked, filled = with_recorded_calls(checked, home, workspace)
         if filled and say is not None:
             say(filled)
-        audit_source.warn_of_unknown_values(checked, workspace, policy, say)
+        audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         factors = stored.model.factors if stored else ()
         matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
     everything = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))

@@ -33,6 +33,8 @@ VERBS = (
     "serve",
     "outcomes",
     "monitor",
+    "cycle",
+    "versions",
 )
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",

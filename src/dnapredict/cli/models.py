@@ -230,7 +230,7 @@ def cycle(
     ] = 90,
     home: Home = HOME,
 ) -> None:
-    """Run the weekly routine: refresh, monitor, and a challenger where due.
+    """Run the weekly routine, for a scheduler.
 
     Stores EXTRACT as the history, brings outcomes back, and watches the model in use. Where an alarm holds, the
     champion is older than --retrain-days, or there is none, it trains a challenger, compares and audits it. It never

@@ -26,7 +26,10 @@ from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 # Files that no score rests on: they may be damaged, and the score stays the same.
-BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py", "calls.db")
+BESIDE = (
+    *("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py"),
+    *("input_example.json", "serving_input_example.json", "calls.db"),
+)
 
 
 @pytest.fixture

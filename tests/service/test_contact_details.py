@@ -137,7 +137,7 @@ def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path
 @pytest.mark.parametrize("chosen", [(), ("Surname", "mobile_telephone", "person_full_name", "person_birth_date")])
 def test_downloads_from_the_page_carry_the_contact_columns_that_the_team_chose(tmp_path: Path, monkeypatch, chosen):
     config = worklist_config().model_copy(update={"carry_through": chosen})
-    monkeypatch.setattr(app, "worklist_config", lambda: config)
+    monkeypatch.setattr(app, "worklist_config", lambda *_: config)
     with served_at(tmp_path, mapping=MAPPING) as client:
         list_id = client.post("/v1/lists", files={"file": ("week.csv", as_list(2))}).json()["list_id"]
         for address in (f"/v1/lists/{list_id}?form=csv", f"/lists/{list_id}/file?form=csv"):
@@ -236,7 +236,7 @@ def named_files(folder: Path) -> list[str]:
 def test_a_download_and_its_return_are_in_no_file_at_any_moment(tmp_path: Path, monkeypatch, form: str):
     # A service that is killed, by the system too when memory is short, removes no file.
     config = worklist_config().model_copy(update={"carry_through": ("person_full_name",)})
-    monkeypatch.setattr(app, "worklist_config", lambda: config)
+    monkeypatch.setattr(app, "worklist_config", lambda *_: config)
     home, temporary = tmp_path / "home", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))

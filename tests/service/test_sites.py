@@ -48,7 +48,7 @@ def test_a_site_is_named_once() -> None:
 
 @pytest.fixture
 def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(app, "worklist_config", lambda: NAMED)
+    monkeypatch.setattr(app, "worklist_config", lambda *_: NAMED)
     monkeypatch.setattr("tests.service.double.CONFIG", NAMED)
     with served_at(home) as client:
         yield client

@@ -587,7 +587,7 @@ def test_lists_with_fewer_calls_than_were_audited_say_that_the_audit_is_not_abou
     """With calls for four in ten nearly every group is reached; lists for one in ten were not audited by that."""
     generous = worklist_config().model_copy(update={"capacity_share": 0.4})
     with monkeypatch.context() as patch:
-        patch.setattr(audit_source, "worklist_config", lambda: generous)
+        patch.setattr(audit_source, "worklist_config", lambda *_: generous)
         world.audit()
     world.sign("conditions")
     assert world.use() == ALLOWED

@@ -53,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def configured(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     settings = {"start": datetime.date(2026, 11, 9)} | changes
     trial = None if changes.get("name", "") is None else TRIAL | settings
-    monkeypatch.setattr(trial_planning, "worklist_config", lambda: rules(trial=trial))
+    monkeypatch.setattr(trial_planning, "worklist_config", lambda *_: rules(trial=trial))
 
 
 def runs(home: Path, day: datetime.date = LATER) -> TrialRegister | None:

@@ -138,7 +138,7 @@ def _watched(
             lists,
             probability,
             outcomes=LabelRule(config.dna_codes),
-            worklist=worklist_config(),
+            worklist=worklist_config(registry.home),
             refused=source.checked.opt_outs,
         ),
         pa.table({"starts_at": lists.matrix.table["starts_local"], "probability": pa.array(probability)}),

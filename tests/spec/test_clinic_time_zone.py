@@ -30,10 +30,9 @@ from dnapredict.quality.label_checks import label_faults
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
 from dnapredict.service.pages.lists.list_view import ListView, OptOuts, build_view
-from dnapredict.worklist.files.list_store import keep
 from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.latest_list import latest, save_latest
-from dnapredict.worklist.files.list_store import find
+from dnapredict.worklist.files.list_store import find, keep
 from dnapredict.worklist.plan.working_days import local_today
 
 ZONES = """

@@ -18,6 +18,7 @@ from dnapredict.errors import GateFailedError, ModelError, StoreError, UsageErro
 from dnapredict.model.artefact import load, save
 from dnapredict.model.fit.training import train
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry
+from dnapredict.registry.mlflow_store import Store
 
 UNTIL = datetime.date.today() + datetime.timedelta(days=60)  # noqa: DTZ011 - any day to come
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
@@ -220,7 +221,8 @@ def test_no_other_version_number_and_no_new_training_clears_a_reject(home, train
     again = registered(home, trained, tmp_path, "again")
     later = registered(home, trained, tmp_path, "later", code="a later revision")
     first = client_of(home).get_model_version(MODEL_NAME, "1")
-    copied = client_of(home).create_model_version(MODEL_NAME, first.source, first.run_id, tags=first.tags).version
+    with Store(home).alone():  # MLflow finds the files by its own address, whichever client is asked
+        copied = client_of(home).create_model_version(MODEL_NAME, first.source, first.run_id, tags=first.tags).version
     for version in (again, later):
         audited(home, version)
         with pytest.raises(GateFailedError, match="rejected it"):

@@ -4,13 +4,15 @@ Each world has 24 weeks of 6,000 appointments; what moves begins in week 14. `si
 the alarm names as its beginning a week at most `since` away, and is raised after `within` weeks at most.
 """
 
+import datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from tests.watched_weeks import CHANGE, FIRST_MONDAY, WatchedWeeks
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
-from dnapredict.monitoring.alarms import Alarm, outcome_alarms
+from dnapredict.monitoring.alarms import Alarm, AuditedLevels, outcome_alarms
 from dnapredict.monitoring.input_drift import InputReference, input_alarms, input_weeks
 from dnapredict.monitoring.weekly_counts import weekly_counts
 
@@ -109,7 +111,15 @@ def test_a_drift_of_everyone_is_told_once_and_not_again_of_each_group() -> None:
 def test_a_level_that_the_audit_already_found_raises_no_alarm_again() -> None:
     counts = weekly_counts(WatchedWeeks("everyone", 1.15).appointments())
     known = {(group.grouping.name, group.group.code): 1.16 for group in counts.groups}
-    assert outcome_alarms(counts, known) == ()
+    before = counts.weeks[0].item() - datetime.timedelta(days=1)
+    assert outcome_alarms(counts, AuditedLevels(before, known)) == ()
+
+
+def test_a_drift_in_the_weeks_that_were_audited_is_not_its_own_reference() -> None:
+    counts = weekly_counts(WatchedWeeks("everyone", 1.4, rows_a_week=20_000).appointments())
+    known = {(group.grouping.name, group.group.code): 1.2 for group in counts.groups}
+    alarms = outcome_alarms(counts, AuditedLevels(counts.weeks[-1].item(), known))
+    assert [(alarm.what, alarm.group) for alarm in alarms] == [("level", "all")]
 
 
 def test_an_alarm_of_a_change_that_is_over_no_longer_holds() -> None:

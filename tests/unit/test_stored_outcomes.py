@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.errors import DataError, StoreError
+from dnapredict.monitoring.alarms import AuditedLevels
 from dnapredict.monitoring.input_drift import input_alarms, input_weeks
 from dnapredict.monitoring.weekly_counts import weeks_of
 from dnapredict.pipeline.routine.stored_outcomes import stored_outcomes
@@ -37,7 +38,7 @@ def store(home: Path, *, weeks: int = 12, recorded: int = 10, each: int = 60, **
 
 def test_all_that_was_scored_is_estimated_and_what_came_back_is_judged(tmp_path: Path) -> None:
     store(tmp_path)
-    watched = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited={})
+    watched = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels())
     assert watched.scored.num_rows == 12 * 60
     assert len(watched.outcomes) == 10 * 60
     assert watched.inputs.num_rows == 10 * 60
@@ -46,7 +47,7 @@ def test_all_that_was_scored_is_estimated_and_what_came_back_is_judged(tmp_path:
 
 def test_weeks_whose_outcomes_did_not_come_back_are_no_missing_column(tmp_path: Path) -> None:
     store(tmp_path)
-    watched = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited={})
+    watched = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels())
     weeks, position = weeks_of(watched.scored["starts_at"])
     assert watched.has_inputs is not None
     counted = input_weeks(watched.inputs, position[watched.has_inputs], watched.references, weeks=len(weeks))
@@ -58,13 +59,13 @@ def test_weeks_are_those_of_the_clinics_clock(tmp_path: Path) -> None:
     # Sunday evening in UTC is Monday after midnight in London's summer.
     store(tmp_path, weeks=1, recorded=1, starts_at=datetime.datetime(2026, 6, 7, 23, 30))
     for timezone, monday in (("Europe/London", "2026-06-08"), ("UTC", "2026-06-01")):
-        watched = stored_outcomes(tmp_path, "1", timezone=timezone, audited={})
+        watched = stored_outcomes(tmp_path, "1", timezone=timezone, audited=AuditedLevels())
         assert weeks_of(watched.scored["starts_at"])[0].astype(str).tolist() == [monday]
 
 
 def test_a_call_and_an_arm_come_along_and_an_unplanned_row_was_not_selected(tmp_path: Path) -> None:
     store(tmp_path, weeks=2, recorded=2, contacted=True, trial_arm="control", selected=None)
-    table = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited={}).outcomes.table
+    table = stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels()).outcomes.table
     assert table["contacted"].to_pylist() == [True] * 120
     assert set(table["trial_arm"].to_pylist()) == {"control"}
     assert not any(table["selected"].to_pylist())
@@ -72,10 +73,10 @@ def test_a_call_and_an_arm_come_along_and_an_unplanned_row_was_not_selected(tmp_
 
 def test_other_versions_and_homes_without_outcomes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="dnapredict outcomes EXTRACT"):
-        stored_outcomes(tmp_path, "1", timezone="Europe/London", audited={})
+        stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels())
     store(tmp_path)
     with pytest.raises(DataError, match="no appointment that version 2 scored has an outcome yet"):
-        stored_outcomes(tmp_path, "2", timezone="Europe/London", audited={})
+        stored_outcomes(tmp_path, "2", timezone="Europe/London", audited=AuditedLevels())
     store(tmp_path, recorded=0)
     with pytest.raises(DataError, match="has an outcome yet"):
-        stored_outcomes(tmp_path, "1", timezone="Europe/London", audited={})
+        stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels())

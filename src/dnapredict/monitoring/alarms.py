@@ -7,7 +7,7 @@ the ratio of observed to expected is within a margin of the ratio that the audit
 import datetime
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -19,7 +19,6 @@ from dnapredict.monitoring.e_detector import ControlBand, Detection, WeeklyRatio
 from dnapredict.monitoring.weekly_counts import RISK_BANDS, GroupWeeks, WeeklyCounts
 
 Floats = NDArray[np.float64]
-References = Mapping[tuple[str, str], float]
 
 # The shares of the budget; what is left belongs to the inputs.
 _LEVEL_OF_EVERYONE: Final = 0.15
@@ -47,6 +46,23 @@ _ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "reach": "Compare this group's records and risks with the last audit, and audit the model again.",
     }
 )
+
+
+@dataclass(frozen=True)
+class AuditedLevels:
+    """What the last audit found of the level.
+
+    Attributes
+    ----------
+    until
+        The last day of the audited appointments. Weeks up to it are compared with 1: the audit of a period in which
+        the level drifts would make the drift its own reference.
+    ratios
+        Observed over expected of each group, by grouping and code.
+    """
+
+    until: datetime.date = datetime.date.max
+    ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,17 +118,17 @@ class _Chart:
     band: ControlBand
 
 
-def outcome_alarms(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[Alarm, ...]:
+def outcome_alarms(counts: WeeklyCounts, audited: AuditedLevels = AuditedLevels()) -> tuple[Alarm, ...]:
     """The alarms of level, slope and reach, by the week that raised them.
 
     Parameters
     ----------
-    references
-        Observed over expected of each group in the audit, by grouping and code.
+    audited
+        What the last audit found, which is in control in later weeks.
     """
     found = [
         _alarm(chart, detection, counts)
-        for chart in charts(counts, references)
+        for chart in charts(counts, audited)
         for detection in detect(chart.series, chart.band, weight=chart.ratio.weight)
     ]
     kept = [alarm for alarm in _joined(found) if not _is_everyones(alarm, found, counts)]
@@ -135,10 +151,11 @@ def _joined(alarms: list[Alarm]) -> Iterator[Alarm]:
     yield from (alarm for alarm, _ in earlier.values())
 
 
-def charts(counts: WeeklyCounts, references: References = MappingProxyType({})) -> tuple[_Chart, ...]:
-    """Every chart that is watched. The audit's ratios are references for the level only."""
+def charts(counts: WeeklyCounts, audited: AuditedLevels = AuditedLevels()) -> tuple[_Chart, ...]:
+    """Every chart that is watched."""
     ratios = (*_levels(counts), *_reaches(counts), *_slopes(counts))
-    return tuple(_chart(ratio, references if ratio.what == "level" else {}) for ratio in ratios if ratio.expected.any())
+    later = counts.weeks > np.datetime64(audited.until)
+    return tuple(_chart(ratio, _reference(ratio, audited, later)) for ratio in ratios if ratio.expected.any())
 
 
 def _levels(counts: WeeklyCounts) -> Iterator[_Ratio]:
@@ -178,16 +195,22 @@ def _reach(group: GroupWeeks) -> tuple[Floats, Floats]:
 _MARGINS: Final = {"level": _LEVEL_MARGIN, "reach": _REACH_MARGIN, "slope": _SLOPE_MARGIN}
 
 
-def _chart(ratio: _Ratio, references: References) -> _Chart:
+def _reference(ratio: _Ratio, audited: AuditedLevels, later: NDArray[np.bool_]) -> Floats:
+    """The ratio that is in control in each week, shape (weeks,)."""
+    found = audited.ratios.get((ratio.group.grouping.name, ratio.group.group.code), 1.0)
+    return np.where(later & (ratio.what == "level"), found, 1.0)
+
+
+def _chart(ratio: _Ratio, reference: Floats) -> _Chart:
     weeks = np.flatnonzero(ratio.expected > 0)
     factor = ratio.group.squared[weeks] / np.maximum(ratio.group.expected[weeks], np.finfo(float).tiny)
-    reference = references.get((ratio.group.grouping.name, ratio.group.group.code), 1.0)
     margin = _MARGINS[ratio.what]
+    low, high = np.minimum(1.0, reference[weeks]), np.maximum(1.0, reference[weeks])
     return _Chart(
         ratio,
         weeks,
         WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor),
-        ControlBand(min(1.0, reference) * (1 - margin), max(1.0, reference) * (1 + margin)),
+        ControlBand(low * (1 - margin), high * (1 + margin)),
     )
 
 

@@ -75,10 +75,10 @@ class WeeklyRatio:
 
 @dataclass(frozen=True)
 class ControlBand:
-    """Ratios of observed to expected counts that are in control."""
+    """Ratios of observed to expected counts that are in control, one for all weeks or of shape (weeks,)."""
 
-    low: float
-    high: float
+    low: float | Floats
+    high: float | Floats
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,9 @@ def _evidence(series: WeeklyRatio, band: ControlBand, *, most: float) -> Floats:
     dispersion = series.dispersion()[:, None]
     observed, expected = series.observed[:, None], series.expected[:, None]
     bet = np.log(_BETS)
-    above = (bet * observed - band.high * expected * np.expm1(bet)) / dispersion
-    below = (-bet * observed - band.low * expected * np.expm1(-bet)) / dispersion
+    low, high = (np.asarray(limit, dtype=np.float64).reshape(-1, 1) for limit in (band.low, band.high))
+    above = (bet * observed - high * expected * np.expm1(bet)) / dispersion
+    below = (-bet * observed - low * expected * np.expm1(-bet)) / dispersion
     return np.asarray(np.minimum(np.hstack([above, below]), most * _LARGEST_SHARE_OF_A_WEEK))
 
 

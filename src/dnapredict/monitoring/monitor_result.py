@@ -15,7 +15,7 @@ from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
 from dnapredict.model.evaluate.logistic import CalibrationLine, calibration_line, log_odds
-from dnapredict.monitoring.alarms import Alarm, References, day_words, outcome_alarms
+from dnapredict.monitoring.alarms import Alarm, AuditedLevels, day_words, outcome_alarms
 from dnapredict.monitoring.estimated_performance import EstimatedPerformance, estimated_by_week
 from dnapredict.monitoring.input_drift import InputReference, InputWeeks, input_alarms, input_weeks
 from dnapredict.monitoring.weekly_counts import GroupWeeks, WeeklyCounts, weekly_counts, weeks_of
@@ -55,7 +55,7 @@ class Watched:
     scored: pa.Table
     inputs: pa.Table
     references: Mapping[str, InputReference]
-    audited: References = field(default_factory=dict)
+    audited: AuditedLevels = field(default_factory=AuditedLevels)
     has_inputs: NDArray[np.bool_] | None = None
 
 

@@ -24,7 +24,7 @@ from dnapredict.features.factors import columns_read
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
-from dnapredict.monitoring.alarms import References
+from dnapredict.monitoring.alarms import AuditedLevels
 from dnapredict.monitoring.input_drift import InputReference
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
@@ -239,16 +239,17 @@ def _before_test(lists: PastLists, stored: StoredModel | None) -> NDArray[np.boo
     return np.asarray(lists.matrix.table["starts_local"].to_numpy().astype("datetime64[D]") < test_from)
 
 
-def _audited_levels(registry: Registry, version: str | None) -> References:
-    """Observed over expected of each group in the version's last audit; empty where it has none."""
+def _audited_levels(registry: Registry, version: str | None) -> AuditedLevels:
+    """What the version's last audit found of the level of each group; nothing where it has none."""
     folder = None if version is None else registry.report(version)
     if folder is None:
-        return {}
+        return AuditedLevels()
     figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     tables = {"all": {"rows": [figures["overall"]]}} | figures["groupings"]
-    return {
+    ratios = {
         (grouping, row["group"]["code"]): float(row["observed_over_expected"]["value"])
         for grouping, table in tables.items()
         for row in table["rows"]
         if row.get("observed_over_expected")
     }
+    return AuditedLevels(datetime.date.fromisoformat(figures["context"]["window"][1]), ratios)

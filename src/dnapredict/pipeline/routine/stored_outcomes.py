@@ -16,7 +16,7 @@ from dnapredict.worklist.follow_up import outcome_store
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
 if TYPE_CHECKING:
-    from dnapredict.monitoring.alarms import References
+    from dnapredict.monitoring.alarms import AuditedLevels
     from dnapredict.monitoring.monitor_result import Watched
 
 FIRST_WEEKS: Final = 8
@@ -30,7 +30,7 @@ _READ: Final = (
 )
 
 
-def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "References") -> "Watched":
+def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "AuditedLevels") -> "Watched":
     """The appointments that this version scored, with the outcomes that came back.
 
     Inputs are those in the extract from which an outcome was read, compared with those of the first weeks.

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,19 @@ def test_protected_counts_hold_no_small_number_and_still_add_up_to_everyone(seed
         assert each.total.total("expected") == pytest.approx(everyone.total("expected"))
 
 
+def test_a_group_in_which_few_have_a_recorded_ethnic_group_is_put_together():
+    table = pooled_table()
+    of_site = np.asarray(table["site_code"].to_numpy(zero_copy_only=False) == table["site_code"][0].as_py())
+    blank = of_site & (np.cumsum(of_site) > 3)
+    codes = [None if is_blank else "A" for is_blank in blank.tolist()]
+    at = table.column_names.index("ethnic_category_code")
+    protected, _ = protected_counts(
+        counted(table.set_column(at, "ethnic_category_code", pa.array(codes))), POLICY.disclosure
+    )
+    recorded = [c.total("appointments") - c.total("unrecorded") for _, c in _groups(protected.counted["site"])]
+    assert all(publish_count(number, POLICY.disclosure) is not None for number in recorded)
+
+
 def _groups(counted_grouping: CountedGrouping) -> list[tuple[Group, GroupCounts]]:
     """Groups that people of the grouping are in; one that holds everybody of a tiny trust protects nobody."""
     pairs = list(zip(counted_grouping.groups, counted_grouping.counts, strict=True))
@@ -112,4 +126,5 @@ def numbers_of(counts: GroupCounts) -> list[float]:
     cells = np.concatenate([called.ravel(), (counts.histogram - called).ravel()])
     missed, reached = counts.total("missed"), counts.total("reached")
     selected, rows = counts.total("selected"), counts.total("appointments")
-    return [rows, missed, selected, reached, rows - missed, missed - reached, *cells]
+    unrecorded = counts.total("unrecorded")
+    return [rows, missed, selected, reached, rows - missed, missed - reached, unrecorded, rows - unrecorded, *cells]

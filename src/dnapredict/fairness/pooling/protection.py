@@ -128,9 +128,19 @@ def _put_together(counted: CountedGrouping, apart: frozenset[str]) -> CountedGro
 
 
 def _is_small(counts: GroupCounts, rule: Disclosure) -> bool:
-    """Whether any count is small, or that of those called or not called, of those who missed or came."""
-    rows, missed, selected, reached, _ = numbers = [counts.counted(name) for name in KEPT]
-    others = (rows - missed, missed - reached, selected - reached, rows - selected, rows - missed - selected + reached)
+    """Whether any count is small, or one that two of them leave.
+
+    These are the numbers of those called or not called, who missed or came, and whose ethnic group is recorded.
+    """
+    rows, missed, selected, reached, unrecorded = numbers = [counts.counted(name) for name in KEPT]
+    of_calls = (
+        rows - missed,
+        missed - reached,
+        selected - reached,
+        rows - selected,
+        rows - missed - selected + reached,
+    )
+    others = (*of_calls, rows - unrecorded)
     return any(0 < number < rule.suppress_below for number in (*numbers, *others))
 
 

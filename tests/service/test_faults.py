@@ -242,7 +242,7 @@ def test_a_clock_that_jumps_changes_no_answer_and_breaks_no_chain(
             return datetime.datetime.fromtimestamp(real() + jump, tz)
 
     monkeypatch.setattr(time, "time", lambda: real() + jump)
-    monkeypatch.setattr("dnapredict.service.api.scoring_endpoints.datetime.datetime", Clock)
+    monkeypatch.setattr("dnapredict.worklist.files.kept_list.datetime.datetime", Clock)
     assert answer() == before
     monkeypatch.undo()
     assert answer() == before

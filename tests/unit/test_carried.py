@@ -33,6 +33,7 @@ LISTED = pa.table(
         "row_number": pa.array([2, 3, 4], pa.int64()),
         "appointment_id": ["a2", "a3", "a4"],
         "starts_at": [datetime.datetime(2026, 11, 30)] * 3,
+        "booked_at": [datetime.datetime(2026, 11, 2)] * 3,
         "clinic_code": ["C1", "C2", "C3"],
         "site_code": ["S"] * 3,
     }

@@ -27,13 +27,13 @@ from sklearn.metrics import balanced_accuracy_score
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.ranking import RANKING_COLUMNS
 from dnapredict.worklist.plan.trial_arms import RunningTrial
-from dnapredict.worklist.plan.working_days import week_of
 
 ROWS, LEARNED_SHARE, FEWEST_ROWS = 60_000, 2 / 3, 100
 DAY = datetime.date(2026, 1, 1)

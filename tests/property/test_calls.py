@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import Team, WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.worklist.files.worklist_columns import FACTORS
 from dnapredict.worklist.plan.allocation import fifths, quotas
 from dnapredict.worklist.plan.call_assignment import MUTED, OPTED_OUT, UNCALLED, assign_calls
@@ -16,7 +17,6 @@ from dnapredict.worklist.plan.call_capacity import call_capacity
 from dnapredict.worklist.plan.call_plan import plan_calls
 from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs
 from dnapredict.worklist.plan.replay import replay
-from dnapredict.worklist.plan.working_days import week_of
 
 SHIPPED = load(shipped("serving/worklist.toml"), WorklistConfig)
 FIRST = datetime.datetime(2026, 11, 2)

@@ -1,8 +1,9 @@
 """Write a report folder atomically, and never over other files."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dnapredict.data.files.atomic_write import SHARED_FOLDER, create_folder
 from dnapredict.errors import StoreError, UsageError
@@ -39,6 +40,27 @@ def write_folder(files: Mapping[str, bytes], out: Path, *, proof: str) -> Path:
     except OSError as error:
         raise StoreError(f"{out}: the report cannot be written ({error.strerror}).") from None
     return out
+
+
+def write_page(page: tuple[str, str], figures: tuple[str, Any], tables: Mapping[str, str], out: Path) -> Path:
+    """Write a report of one page, its figures as JSON and its tables as CSV; return the path of the page.
+
+    Parameters
+    ----------
+    page, figures
+        Name of the file, and its HTML or its values. An earlier report is recognised by the file of figures.
+    tables
+        CSV by name of the file. They begin with a byte order mark, by which Excel recognises UTF-8.
+
+    Raises
+    ------
+    UsageError, StoreError
+        As `write_folder`.
+    """
+    values = json.dumps(figures[1], indent=1, ensure_ascii=False, allow_nan=False)
+    files = {page[0]: page[1].encode(), figures[0]: values.encode()}
+    files |= {name: text.encode("utf-8-sig") for name, text in tables.items()}
+    return write_folder(files, out, proof=figures[0]) / page[0]
 
 
 def require_free(out: Path, *, proof: str) -> None:

@@ -1,7 +1,6 @@
 """The page, the JSON and the tables of `dnapredict monitor`."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -38,14 +37,8 @@ def write(result: MonitorResult, out: Path) -> Path:
         If the folder cannot be written.
     """
     figures = result.figures()
-    files = {
-        PAGE: render(result).encode(),
-        FIGURES: json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False).encode(),
-        _ALARMS: _alarm_table(figures).encode("utf-8-sig"),
-        _WEEKS: _week_table(figures).encode("utf-8-sig"),
-        _GROUPS: _group_table(figures).encode("utf-8-sig"),
-    }
-    return report_folder.write_folder(files, out, proof=FIGURES) / PAGE
+    tables = {_ALARMS: _alarm_table(figures), _WEEKS: _week_table(figures), _GROUPS: _group_table(figures)}
+    return report_folder.write_page((PAGE, render(result)), (FIGURES, figures), tables, out)
 
 
 require_free = functools.partial(report_folder.require_free, proof=FIGURES)

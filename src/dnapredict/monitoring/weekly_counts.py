@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.data.contract.calendar_weeks import monday_of, week_of
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import EVERYONE, everyone_membership, grouping_named
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
@@ -19,7 +20,6 @@ WATCHED_GROUPINGS: Final = ("core20", "ethnicity_5", "age", "site")
 RISK_BANDS: Final = 3
 """Bands of risk with equal numbers of expected missed appointments: the slope is watched by them."""
 
-_MONDAY: Final = 3  # 1 January 1970 was a Thursday
 _EPSILON: Final = 1e-12
 
 
@@ -78,9 +78,8 @@ class WeeklyCounts:
 
 def weeks_of(starts_at: pa.ChunkedArray) -> tuple[NDArray[np.datetime64], NDArray[np.int64]]:
     """The Mondays of the weeks of these times, ascending, and the position of each row's week."""
-    day = starts_at.to_numpy().astype("datetime64[D]").astype(np.int64)
-    number, week = np.unique((day + _MONDAY) // 7, return_inverse=True)
-    return (number * 7 - _MONDAY).astype("datetime64[D]"), week.reshape(-1).astype(np.int64)
+    number, week = np.unique(week_of(starts_at.to_numpy().astype("datetime64[D]")), return_inverse=True)
+    return monday_of(number), week.reshape(-1).astype(np.int64)
 
 
 def weekly_counts(appointments: AuditData) -> WeeklyCounts:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.data.contract.codes import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, NOT_APPLICABLE
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.features.matrix import Matrix
@@ -24,7 +25,6 @@ from dnapredict.worklist.plan.allocation import RULES, Rule
 from dnapredict.worklist.plan.opt_outs import opted_out_rows
 from dnapredict.worklist.plan.ranking import ASSIGNMENT_COLUMNS, RankingInputs
 from dnapredict.worklist.plan.replay import not_to_be_called, replay
-from dnapredict.worklist.plan.working_days import week_of
 
 LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNMENT_COLUMNS)
 """Contract columns that the lists of a period are made from, beside the times of the matrix."""

@@ -302,7 +302,7 @@ class Actions:
 
     def _last_of_week(self, day: datetime.date) -> Iterable[Row[Any]]:
         """The last entry about each appointment in the week of `day`."""
-        since, until = (moment.isoformat() for moment in week_of(day))
+        since, until = (moment.isoformat() for moment in moments_of_week(day))
         during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
         return {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}.values()
 
@@ -348,10 +348,10 @@ def _parts(hashes: Sequence[str]) -> Iterable[Sequence[str]]:
     return (hashes[start : start + _VALUES_AT_ONCE] for start in range(0, len(hashes), _VALUES_AT_ONCE))
 
 
-def week_of(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
+def moments_of_week(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
     """The moments (UTC) at which the week of `day` begins and ends in England.
 
-    >>> [str(moment) for moment in week_of(datetime.date(2026, 7, 1))]
+    >>> [str(moment) for moment in moments_of_week(datetime.date(2026, 7, 1))]
     ['2026-06-28 23:00:00+00:00', '2026-07-05 23:00:00+00:00']
     """
     monday = day - datetime.timedelta(days=day.weekday())

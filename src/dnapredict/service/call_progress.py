@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.service.call_actions import ClinicCalls, RecordedAction, week_of
+from dnapredict.data.contract.calendar_weeks import week_of
+from dnapredict.service.call_actions import ClinicCalls, RecordedAction, moments_of_week
 from dnapredict.worklist.files.kept_list import SPECIALTY, KeptList
 from dnapredict.worklist.plan import working_days
 
@@ -136,7 +137,7 @@ def _weekly_numbers(config: WorklistConfig, groups: Iterable[str], day: datetime
 
 def _scaled(number: int, day: datetime.date) -> int:
     """A number for five working days, scaled to the working days in the week of `day`."""
-    week = int(working_days.week_of(np.array([day], dtype="datetime64[D]"))[0])
+    week = int(week_of(np.array([day], dtype="datetime64[D]"))[0])
     return max(1, number * working_days.working_days_of_week(week) // _WORKING_DAYS)
 
 
@@ -177,7 +178,7 @@ def _made(calls: Sequence[ClinicCalls], group_of: Grouping) -> tuple[Counter[str
 
 
 def _scored_in_week(lists: Iterable[KeptList], day: datetime.date) -> list[KeptList]:
-    since, until = week_of(day)
+    since, until = moments_of_week(day)
     return [each for each in lists if since <= each.heading.created_at < until]
 
 

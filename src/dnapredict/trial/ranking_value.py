@@ -40,11 +40,6 @@ class RankingValue:
     gain: RateDifference
     calls: float
 
-    @property
-    def relative_gain(self) -> float | None:
-        """How many more of 1 are kept by benefit; None where calls by risk keep none."""
-        return self.gain.value / self.by_risk.value if self.by_risk.value > 0 else None
-
 
 def ranking_value(scores: ArmScores, *, benefit: Floats, probability: Floats, calls: float) -> RankingValue:
     """Compare the rankings at a capacity of `calls`, a share of the list between 0 and 1."""

@@ -1,7 +1,6 @@
 """The report of a trial: one self-contained page, `trial.json`, and a CSV file for each table."""
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +45,8 @@ def write_report(result: TrialResult, out: Path, *, provenance: ReportProvenance
         If the folder cannot be written.
     """
     tables = {"effects.csv": _effects(result), "harms.csv": _harms(result), "looks.csv": _looks(result)}
-    files = {
-        PAGE: render(result, provenance=provenance, rule=rule).encode(),
-        FIGURES: json.dumps(as_json(result, provenance), indent=1, ensure_ascii=False).encode(),
-        **{name: text.encode("utf-8-sig") for name, text in tables.items()},
-    }
-    return report_folder.write_folder(files, out, proof=FIGURES) / PAGE
+    report = (PAGE, render(result, provenance=provenance, rule=rule))
+    return report_folder.write_page(report, (FIGURES, as_json(result, provenance)), tables, out)
 
 
 require_free = functools.partial(report_folder.require_free, proof=FIGURES)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,12 +101,8 @@ def write(access: AccessAssessment, out: Path) -> Path:
         "groupings": {table.name: to_json_value(table) for table in access.tables},
         "not_in_this_extract": list(access.absent),
     }
-    files = {
-        PAGE: render(access).encode(),
-        _FIGURES: json.dumps(figures, indent=1, ensure_ascii=False).encode(),
-        "indicators.csv": indicators(access).encode("utf-8-sig"),
-    }
-    return report_folder.write_folder(files, out, proof=_FIGURES) / PAGE
+    tables = {"indicators.csv": indicators(access)}
+    return report_folder.write_page((PAGE, render(access)), (_FIGURES, figures), tables, out)
 
 
 require_free = functools.partial(report_folder.require_free, proof=_FIGURES)

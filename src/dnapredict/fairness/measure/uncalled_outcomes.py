@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.data.contract.codes import CONTROL, TREATMENT
 from dnapredict.fairness.measure.audited_appointments import WEIGHT_PARTS, AuditData
 
@@ -34,7 +35,6 @@ _FEWEST: Final = 20
 _FEWEST_OF_WIDE: Final = 5
 # Share of the expected missed appointments for which nothing may stand.
 _MOST_UNREPRESENTED: Final = 0.05
-_MONDAY: Final = 3  # 1 January 1970 was a Thursday
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ class _Strata:
         table = audited.table
         probability = table["probability"].to_numpy()
         selected = np.asarray(table["selected"].to_numpy(zero_copy_only=False), dtype=bool)
-        day = table["starts_at"].to_numpy().astype("datetime64[D]").astype(np.int64)
-        _, week = np.unique((day + _MONDAY) // 7, return_inverse=True)
+        _, week = np.unique(week_of(table["starts_at"].to_numpy().astype("datetime64[D]")), return_inverse=True)
         week = week.reshape(-1)
         rows = np.bincount(week)
         block = ((np.cumsum(rows) - rows) // _ROWS_OF_A_BLOCK)[week]

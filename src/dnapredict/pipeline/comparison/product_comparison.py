@@ -9,6 +9,7 @@ import numpy as np
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import UsageError
 from dnapredict.fairness.measure.audited_appointments import AuditData
@@ -16,7 +17,6 @@ from dnapredict.pipeline.audit_source import Say, audit_input, read_source
 from dnapredict.pipeline.auditing import remembered_context
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
-from dnapredict.worklist.plan.working_days import week_of
 
 if TYPE_CHECKING:
     from dnapredict.fairness.report.side_by_side import ProductPlace

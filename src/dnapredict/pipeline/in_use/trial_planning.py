@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dnapredict.config.trial_config import AMENDABLE, TrialConfig
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.registry import Registry
@@ -38,7 +39,7 @@ from dnapredict.trial.trial_design import (
 from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
-from dnapredict.worklist.plan.working_days import local_today, week_of
+from dnapredict.worklist.plan.working_days import local_today
 
 # Below it a share is chance, and a count may point at a patient.
 _FEWEST_APPOINTMENTS: Final = 100

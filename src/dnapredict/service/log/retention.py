@@ -97,14 +97,8 @@ def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | No
     """
     if retention.log_days is None:
         return 0
-    today = datetime.datetime.now(datetime.UTC).date()
-    kept_from = today - datetime.timedelta(days=retention.log_days)
-    oldest = log.oldest_day()
-    if most_days is not None and oldest is not None and (kept_from - oldest).days > most_days:
-        raise StoreError(
-            f"The scoring log goes back to {oldest}, and by its retention to {kept_from}: too much to remove "
-            "unasked. If this machine's clock is right, run `dnapredict log prune`."
-        )
+    kept_from = _first_day(retention.log_days)
+    _require_few("The scoring log", log.oldest_day(), kept_from, most_days=most_days)
     return log.remove_before(kept_from)
 
 
@@ -122,14 +116,23 @@ def remove_scored(home: Path, retention: Retention, *, most_days: int | None = N
         If a file cannot be deleted, or more than `most_days` would be: then nothing is.
     """
     files = ScoredFiles(home)
-    kept_from = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=retention.scored_days)
-    oldest = files.oldest_day()
+    kept_from = _first_day(retention.scored_days)
+    _require_few("What was scored", files.oldest_day(), kept_from, most_days=most_days)
+    return files.remove_before(kept_from)
+
+
+def _first_day(days: int) -> datetime.date:
+    """The first day that is kept."""
+    return datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=days)
+
+
+def _require_few(what: str, oldest: datetime.date | None, kept_from: datetime.date, *, most_days: int | None) -> None:
+    """Refuse to delete more than `most_days` at once: a clock that jumped ahead would delete what is still needed."""
     if most_days is not None and oldest is not None and (kept_from - oldest).days > most_days:
         raise StoreError(
-            f"What was scored goes back to {oldest}, and by its retention to {kept_from}: too much to remove unasked. "
+            f"{what} goes back to {oldest}, and by its retention to {kept_from}: too much to remove unasked. "
             "If this machine's clock is right, run `dnapredict log prune`."
         )
-    return files.remove_before(kept_from)
 
 
 def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None) -> int:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs, calls_for
-from dnapredict.worklist.plan.working_days import week_of, working_days_of_week
+from dnapredict.worklist.plan.working_days import working_days_of_week
 
 _WORKING_DAYS: Final = 5
 # A number of calls may differ by this share from the audited one: a colleague's leave needs no new audit.

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.worklist.plan.call_assignment import OPTED_OUT, UNCALLED, Mask, assign_calls
 from dnapredict.worklist.plan.call_capacity import call_capacity
 from dnapredict.worklist.plan.opt_outs import of_the_same_patients
 from dnapredict.worklist.plan.ranking import NOBODY, RankingInputs
-from dnapredict.worklist.plan.working_days import week_of
 
 _LONG_AGO: Final = np.datetime64("0001-01-01", "D")
 

@@ -6,14 +6,10 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-Days = NDArray[np.datetime64]
+from dnapredict.data.contract.calendar_weeks import DAYS_A_WEEK, Days, monday_of
 
 LOCAL_ZONE: Final = ZoneInfo("Europe/London")
-_FULL_WEEK: Final = 7
-# 1 January 1970 was a Thursday.
-_THURSDAY_TO_MONDAY: Final = 3
 
 
 def local_today(zone: datetime.tzinfo = LOCAL_ZONE) -> datetime.date:
@@ -37,21 +33,14 @@ def call_by_day(day: Days, *, working_days_before: int) -> Days:
     return np.asarray(np.busday_offset(day, before, roll=roll, busdaycal=_calendar_of(day)))
 
 
-def week_of(day: Days) -> NDArray[np.int64]:
-    """The number of the calendar week, Monday to Sunday, of each day."""
-    weeks: NDArray[np.int64] = (day.astype(np.int64) + _THURSDAY_TO_MONDAY) // _FULL_WEEK
-    return weeks
-
-
 def working_days_of_week(week: int) -> int:
     """The number of working days in a week of `week_of`.
 
     >>> working_days_of_week(int(week_of(np.array(["2026-12-25"], dtype="datetime64[D]"))[0]))
     4
     """
-    monday = np.datetime64(week * _FULL_WEEK - _THURSDAY_TO_MONDAY, "D")
-    calendar = _calendar_of(np.array([monday]))
-    return int(np.busday_count(monday, monday + _FULL_WEEK, busdaycal=calendar))
+    monday = monday_of(np.array([week]))
+    return int(np.busday_count(monday[0], monday[0] + DAYS_A_WEEK, busdaycal=_calendar_of(monday)))
 
 
 def _calendar_of(day: Days) -> np.busdaycalendar:

@@ -36,6 +36,7 @@ def call_by_day(day: Days, *, working_days_before: int) -> Days:
 def working_days_of_week(week: int) -> int:
     """The number of working days in a week of `week_of`.
 
+    >>> from dnapredict.data.contract.calendar_weeks import week_of
     >>> working_days_of_week(int(week_of(np.array(["2026-12-25"], dtype="datetime64[D]"))[0]))
     4
     """

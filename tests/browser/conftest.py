@@ -18,7 +18,8 @@ with warnings.catch_warnings():
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+# For one file of tests: while it is open, its event loop runs in this thread, where no other can then be started.
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=QUIET)
@@ -27,8 +28,8 @@ def browser(chromium: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    assert browser.is_connected()
+def service(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    assert chromium.exists()
     home = tmp_path_factory.mktemp("home")
     save_latest(home, KeptList.new(worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True))
     with running(home) as service:

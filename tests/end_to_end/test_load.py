@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,9 +21,7 @@ MOST_MB_MORE = 150
 
 
 def load(served: Served, *, seconds: int) -> dict[str, Any]:
-    """In a thread of its own: a browser that earlier tests keep has an event loop in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, asked(served, seconds=seconds, lists=True)).result()
+    return asyncio.run(asked(served, seconds=seconds, lists=True))
 
 
 def test_two_minutes_of_load_meet_no_error_and_memory_stays(trust: Trust) -> None:

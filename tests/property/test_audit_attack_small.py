@@ -5,10 +5,12 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks.audit_worlds import OddWorld, World, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.test_audit_attack import attack_on, given_back
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
@@ -31,6 +33,21 @@ FEWEST_POSSIBLE = 3
 def test_no_audit_of_a_handful_of_appointments_crashes(appointments: int, share: float, seed: int):
     world = OddWorld(appointments, round(share * appointments), seed=seed, patients=(0, 3, 1_000)[seed % 3])
     assert not outcome_of(world, POLICY).startswith("crash")
+
+
+@given(appointments=st.integers(0, 90), share=st.floats(0.05, 1), seed=st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_no_table_of_a_handful_of_appointments_gives_a_small_number_back(appointments: int, share: float, seed: int):
+    rows = OddWorld(appointments, max(1, round(share * appointments)), seed=seed, patients=(0, 3, 1_000)[seed % 3])
+    if not appointments:
+        assert outcome_of(rows, POLICY).startswith("refused")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        secret, attack = attack_on(rows.table(), Path(folder) / "report")
+    asked = sorted(secret)
+    found = attack.possible([asked[place] for place in np.random.default_rng(seed).permutation(len(asked))[:20]])
+    assert given_back(found) == []
+    assert all(low - 1e-6 <= secret[cell] <= high + 1e-6 for cell, (low, high) in found.items())
 
 
 @pytest.mark.parametrize("seed", [0, 7, 14, 21])

@@ -118,11 +118,17 @@ def world(seed: int, appointments: int = 6_000) -> pa.Table:
 class Attack:
     """Bounds from every file of a folder, and sums that everybody knows."""
 
+    everyone_only = False
+
     def __init__(self, folder: Path, groups: dict[str, list[tuple[str, tuple[tuple[str, str], ...]]]]):
         self.groups = groups
         self.low: dict[Cell, float] = {}
         self.high: dict[Cell, float] = {}
         self.sums: list[tuple[dict[Cell, float], float, float]] = []
+        # A report on very few appointments prints no number of any group, so that a hidden one may be 0.
+        tables = [self._lines(folder / f"figures_{name}.csv") for name in groups if name != "all"]
+        shown = (line[count] for lines in tables for line in lines for count in NAMES[:4])
+        self.everyone_only = all(number == "*" for number in shown)
         for name in groups:
             self._table(folder / f"figures_{name}.csv", name)
         self._crossed(folder / "chart_ethnicity_by_deprivation.csv")
@@ -136,7 +142,8 @@ class Attack:
         return iter(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
 
     def _learn(self, cell: Cell, printed: float | None) -> None:
-        low, high = (1, math.inf) if printed is None else (printed, printed)
+        least = 0 if self.everyone_only and cell[1] != "all" else 1
+        low, high = (least, math.inf) if printed is None else (printed, printed)
         if printed:
             low, high = printed - 2, printed + 2
         self.low[cell] = max(low, self.low.get(cell, 0))

@@ -75,7 +75,7 @@ def test_other_versions_and_homes_without_outcomes_are_refused(tmp_path: Path) -
     with pytest.raises(StoreError, match="dnapredict outcomes EXTRACT"):
         stored_outcomes(tmp_path, "1", timezone="Europe/London", audited=AuditedLevels())
     store(tmp_path)
-    with pytest.raises(DataError, match="no appointment that version 2 scored has an outcome yet"):
+    with pytest.raises(DataError, match="no appointment that version 2 scored before it began has an outcome yet"):
         stored_outcomes(tmp_path, "2", timezone="Europe/London", audited=AuditedLevels())
     store(tmp_path, recorded=0)
     with pytest.raises(DataError, match="has an outcome yet"):

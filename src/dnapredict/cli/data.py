@@ -86,19 +86,27 @@ def simulate(
     lookup: Annotated[
         Path | None, typer.Option(help="CSV of real LSOAs with IMD deciles; otherwise a made-up map.")
     ] = None,
+    upcoming: Annotated[
+        bool,
+        typer.Option("--upcoming", help="Move all dates, so that appointments without an outcome begin next week."),
+    ] = False,
 ) -> None:
     """Simulate the appointments of a made-up care board.
 
-    No patient in it is real.
+    No patient in it is real. Its dates are the same whenever it is made; --upcoming moves them by whole weeks.
 
     Example:  dnapredict simulate synthetic.parquet --appointments 200000 --truth truth.parquet
     """
+    from dnapredict.synthetic.moved_dates import move_extract, next_monday
     from dnapredict.synthetic.simulation import simulate as simulate_extract
     from dnapredict.synthetic.worlds import World
+    from dnapredict.worklist.plan.working_days import local_today
 
     made = simulate_extract(
         out, appointments=appointments, seed=seed, truth=truth, world=World.parse(world), lookup=lookup
     )
+    if upcoming:
+        move_extract(out, monday=next_monday(local_today()))
     say(
         f"{out}: {made.appointments:,} synthetic appointments of {made.patients:,} synthetic patients "
         f"(seed {seed}, world {world}, {made.geography})."

@@ -19,13 +19,13 @@ A p-value is computed from the rounded figures, never from the exact ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.disclosure.count_differences import DIFFERENCES
 from dnapredict.fairness.disclosure.further_figures import SEARCHED, FurtherFigures, is_of_fifths, plain_name
-from dnapredict.fairness.disclosure.linked_tables import COUNT_NAMES, OTHERS, LinkedTables, audit_tables
+from dnapredict.fairness.disclosure.linked_tables import COUNT_NAMES, EVERYONE, OTHERS, LinkedTables, audit_tables
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups, merge_small_groups
 from dnapredict.fairness.disclosure.publications import Publication
 from dnapredict.fairness.disclosure.published_before import PublishedBefore
@@ -34,6 +34,12 @@ from dnapredict.fairness.measure.counts import CountedGrouping
 
 _NO_FIGURES: Final = FurtherFigures()
 
+FEWEST_BY_GROUP: Final = 50
+"""Appointments below which a report prints no number of any group, zeros included, and merges no groups.
+
+With so few, nearly every count is small: the zeros, the merged groups and the remaining counts determine it.
+"""
+
 
 @dataclass(frozen=True)
 class HiddenCells:
@@ -41,7 +47,7 @@ class HiddenCells:
 
     `publication` is the home's record of this report, if there is a home. `reports_left_out` is the number of earlier
     reports of the same days that could not be followed. `exposed` is the number of small counts that follow from this
-    report and earlier ones whatever is hidden.
+    report and earlier ones whatever is hidden. `everyone_only` is whether no number of any group may be printed.
     """
 
     cells: frozenset[CountCell] = frozenset()
@@ -49,6 +55,7 @@ class HiddenCells:
     publication: Publication | None = None
     reports_left_out: int = 0
     exposed: int = 0
+    everyone_only: bool = False
 
     def not_protected(self, known: str) -> str:
         """What `known` says of comparisons that are not protected, and the earlier reports that were left out."""
@@ -65,7 +72,7 @@ class HiddenCells:
 
     def may_print(self, cells: Iterable[CountCell]) -> bool:
         """Whether a figure that is computed from these counts may be printed."""
-        return not any(cell in self.cells or self._has_no_row(cell) for cell in cells)
+        return not any(self._is_hidden(cell) or self._has_no_row(cell) for cell in cells)
 
     def hides(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of a group is hidden."""
@@ -74,6 +81,9 @@ class HiddenCells:
     def hides_others(self, grouping: str, code: str, names: Sequence[str]) -> bool:
         """Whether any of the counts `names` of everyone except a group is hidden."""
         return self.hides(grouping, OTHERS + code, names)
+
+    def _is_hidden(self, cell: CountCell) -> bool:
+        return cell in self.cells or (self.everyone_only and cell.grouping != EVERYONE[0])
 
     def _has_no_row(self, cell: CountCell) -> bool:
         return self.merged.row_of(cell.grouping, cell.code.removeprefix(OTHERS)) is not None
@@ -95,7 +105,9 @@ def find_hidden_counts(
     merged = merge_small_groups(counted.values(), rule, sizes=lambda one: (one.appointments, one.missed))
     linked = audit_tables(counted, merged, rule)
     linked.add_figures(further, rule)
-    return hide_cells(linked, rule, merged, keep=_cells_to_keep(counted), before=before)
+    hidden = hide_cells(linked, rule, merged, keep=_cells_to_keep(counted), before=before)
+    few = max(one.total.appointments for one in counted.values()) < FEWEST_BY_GROUP
+    return replace(hidden, merged=MergedGroups(), everyone_only=True) if few and rule.suppress_below else hidden
 
 
 def hide_cells(

@@ -181,8 +181,8 @@ def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> t
     said = hashes.join(known, "appointment", join_type="inner").select(["appointment_id", "contacted", "trial_arm"])
     filled = workspace.keep(said).get_name()
     found = workspace.fetch(
-        "SELECT count_if(r.contacted IS NULL AND f.contacted IS NOT NULL) AS contacted, "
-        f"count_if(r.trial_arm IS NULL AND f.trial_arm IS NOT NULL) AS trial_arm FROM {rows} r JOIN {filled} f "
+        "SELECT count(*) FILTER (r.contacted IS NULL AND f.contacted IS NOT NULL) AS contacted, "
+        f"count(*) FILTER (r.trial_arm IS NULL AND f.trial_arm IS NOT NULL) AS trial_arm FROM {rows} r JOIN {filled} f "
         "USING (appointment_id)"
     ).to_pylist()[0]
     counts = {name: int(count) for name, count in found.items()}

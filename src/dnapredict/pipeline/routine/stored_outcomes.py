@@ -48,8 +48,8 @@ def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "Audite
     known = pc.is_valid(rows["missed"])
     if not pc.any(known).as_py():
         raise DataError(
-            f"{home}: no appointment that version {version} scored has an outcome yet. Run 'dnapredict outcomes "
-            "EXTRACT' with an extract of a later day."
+            f"{home}: no appointment that version {version} scored before it began has an outcome yet. Run "
+            "'dnapredict outcomes EXTRACT' with an extract of a later day."
         )
     recorded = rows.filter(known)
     inputs = recorded.select([name for name in outcome_store.GROUP_COLUMNS.names if name not in _NOT_INPUTS])

@@ -274,10 +274,10 @@ _JOINED: Final = f"""
 """
 _COUNTS: Final = """
     SELECT count(*) AS rows, count(outcome_code) AS known,
-        count_if(outcome_code IS NOT NULL AND outcome_before IS NULL) AS new,
-        count_if(outcome_code <> outcome_before) AS changed,
-        count_if(patient <> patient_scored) AS other_patient,
+        count(*) FILTER (outcome_code IS NOT NULL AND outcome_before IS NULL) AS new,
+        count(*) FILTER (outcome_code <> outcome_before) AS changed,
+        count(*) FILTER (patient <> patient_scored) AS other_patient,
         (SELECT count(DISTINCT appointment) FROM all_scored ANTI JOIN scored USING (appointment)) AS late,
-        count_if(attempts > 0) AS called, count_if(reached) AS reached
+        count(*) FILTER (attempts > 0) AS called, count(*) FILTER (reached) AS reached
     FROM joined
 """

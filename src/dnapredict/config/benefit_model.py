@@ -2,7 +2,7 @@
 
 Risk is not benefit: in published trials calls helped people of middle risk most, and did nothing for remote
 appointments. A benefit model is learned from the arms of a randomised trial (`dnapredict.trial.benefit_learner`) and
-uses nothing about a patient but the risk and the mode, so that whoever asks why somebody is called can be told.
+uses nothing about a patient but the risk and the mode, so that a clerk can explain why a patient is called.
 """
 
 import hashlib

@@ -124,11 +124,11 @@ class LevelLimit(Settings):
     most_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     # Above this a named person checks when the scores were made: published forecasts stay below.
     doubtful_ranking: Annotated[float, Field(gt=0.5, le=1)] = 0.90
-    why: Why = "A list ranks people by risk; where all risks are off, that is said once and is no matter of a group."
+    why: Why = "A list ranks people by risk; where all risks are off, that is reported once, not for each group."
 
 
 class CauseLimit(Settings):
-    """How near to everyone else's a group's figures must be shown to be before lower need is said.
+    """How near to everyone else's a group's figures must be shown to be before lower need is reported.
 
     Ratios: 1.35 is a range of 1/1.35 to 1.35. `risk` is observed over expected relative to everyone else,
     `risk_by_call` that of the called and of the others apart, `slope` the relative slope; `recorded` is the share of
@@ -140,8 +140,8 @@ class CauseLimit(Settings):
     slope: Annotated[float, Field(gt=1)] = 1.5
     recorded: Share = 0.05
     why: Why = (
-        "Lower need is said only where it is shown. Risks that are a quarter too low cost a group about 5 points of "
-        "reach; narrower limits could not be shown for a group of 5 in 100 among 120,000 appointments."
+        "Lower need is reported only where it is shown. Risks that are a quarter too low cost a group about 5 points "
+        "of reach; narrower limits could not be shown for a group of 5 in 100 among 120,000 appointments."
     )
 
 

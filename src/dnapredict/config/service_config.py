@@ -12,7 +12,7 @@ from dnapredict.config.loading import Settings, load, shipped
 
 # The file of settings that `serve` hands on to its worker processes.
 SETTINGS_VARIABLE: Final = "DNAPREDICT_SERVICE"
-# Asymmetric algorithms only: with a shared secret, whoever verifies a token could also sign one.
+# Asymmetric algorithms only: a verifier of tokens with a shared secret could also sign them.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 

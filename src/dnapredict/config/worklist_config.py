@@ -67,7 +67,7 @@ class Team(Settings):
 
 
 class Site(Settings):
-    """A hospital or site by the `code` that the lists have, with its name and address in words for whoever calls."""
+    """A hospital or site by the `code` that the lists have, with its name and address for the person who calls."""
 
     code: str
     name: str

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dnapredict.config.fairness_policy import Disclosure
 
-# A hidden count must keep at least this many possible values for whoever knows everything that is printed.
+# A hidden count must keep at least this many possible values for a reader of everything that is printed.
 FEWEST_POSSIBLE = 3
 # Appointments below which a metric of a model is not shown: it is chance, and may point at a patient.
 SMALLEST_EVALUATED = 100

@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a group is reached less (fairness-audit, section 10). None but `UNKNOWN` is said without evidence for it."""
+    """Why a group is reached less (fairness-audit, section 10). Each but `UNKNOWN` needs evidence."""
 
     LOWER_NEED = "lower need"
     WEAKER_INFORMATION = "weaker information"
@@ -52,7 +52,7 @@ ACTIONS: Final[Mapping[Cause, str]] = MappingProxyType(
         Cause.SQUEEZED_RISKS: "recalibrate the spread of the risks of this group: the highest are stated too low",
         Cause.LABEL: "check how missed appointments are recorded, before any other figure is believed",
         Cause.MIX: "compare within clinics; the clinics that this group uses differ",
-        Cause.OTHER_GROUP: "put right what is said of the group that it overlaps with",
+        Cause.OTHER_GROUP: "correct the finding about the group that it overlaps with",
         Cause.CAPACITY: "look at who is called: at the same risk this group is called less",
         Cause.CALLS: "no action on the list; judge on appointments that were not called, as here",
         Cause.UNKNOWN: "a named person looks into it before the list is used",

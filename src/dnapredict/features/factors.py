@@ -60,7 +60,7 @@ def _weekday(t: ir.Table) -> ir.Value:
 
 
 def _hour(t: ir.Table) -> ir.Value:
-    """The hour on the clinic's clock; null for 23:59:59, which stands for a day without a clock time."""
+    """The hour on the clinic's clock; null for 23:59:59, which means a day without a clock time."""
     last_second = (t.starts_local.hour() == 23) & (t.starts_local.second() == 59)
     return ibis.ifelse(last_second, ibis.null("int32"), t.starts_local.hour())
 

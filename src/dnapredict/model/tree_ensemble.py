@@ -73,7 +73,7 @@ def shap_tables(booster: lgb.Booster) -> ShapTables | None:
 def _table(booster: lgb.Booster, number: int, tree: Thresholds, shared: Thresholds) -> _Table:
     """Let LightGBM compute the SHAP values of one row for each combination of intervals."""
     rows = np.zeros((_combinations(tree), booster.num_feature()))
-    # One value for each interval: LightGBM goes left if value <= threshold, so that a threshold itself stands for the
+    # One value for each interval: LightGBM goes left if value <= threshold, so that a threshold itself represents the
     # interval below it, the next larger number for the last interval, and NaN for unknown values.
     specimens = [np.concatenate([t, [np.nextafter(t[-1], np.inf), np.nan]]) for t in tree.values()]
     if tree:

@@ -62,7 +62,7 @@ def _barriers(home: Path) -> dict[str, str]:
 def _sql(name: str) -> str:
     """`starts_at` is by the clinic's clock; `ahead` marks appointments after the last one with an outcome.
 
-    Where the extract has no date of referral, the start of the RTT period stands for it: the clock of the wait for
+    Where the extract has no date of referral, the start of the RTT period is used instead: the clock of the wait for
     treatment begins when the referral request is received.
     """
     referral = "coalesce(referred_local, rtt_period_start_local)"

@@ -147,7 +147,7 @@ def remembered_context(
 def published_before(
     kind: "Kind", context: "ReportContext", memory: "PublicationMemory", say: Callable[[str], None] | None
 ) -> "PublishedBefore | None":
-    """What the home has published on the days of `context`; a warning is said where it is not known."""
+    """What the home has published on the days of `context`; with a warning where it is not known."""
     _tell(memory.note, say)
     return memory.before(
         kind,

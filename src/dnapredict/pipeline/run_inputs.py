@@ -38,7 +38,7 @@ def checked_extract(
     Raises
     ------
     ConfigurationError
-        If the key for pseudonyms is in the folder of the extract: whoever gets the folder would have both.
+        If the key for pseudonyms is in the folder of the extract, so that a copy of the folder would hold both.
     """
     key = mapping.makes_pseudonyms and mapping.key_file
     if key and key.resolve().parent == path.resolve().parent:

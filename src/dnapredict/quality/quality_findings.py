@@ -51,7 +51,7 @@ def remedy(rule: str) -> str:
     Raises
     ------
     KeyError
-        If there is no such rule, or nothing to do is known for it: whoever adds a rule says it here.
+        If there is no such rule, or no action is listed for it: a new rule needs one here.
     """
     if rule in _OF_RULE:
         return _OF_RULE[rule]

@@ -84,7 +84,7 @@ class Claim:
 
 
 FEWEST_MISSED = 20
-"""Missed appointments in each arm, below which nothing is said: intervals need that many to hold."""
+"""Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""
 
 
 def claim_of(evidence: ClaimEvidence) -> Claim:
@@ -110,7 +110,7 @@ def claim_of(evidence: ClaimEvidence) -> Claim:
 
 
 def _doubt(evidence: ClaimEvidence) -> Claim | None:
-    """Why nothing is said about the effect; None where something is."""
+    """Why no claim is made about the effect; None where one is made."""
     if not evidence.appointments:
         return Claim(ClaimKind.NO_DATA, "No outcome of the trial is recorded yet, so that nothing is known.")
     if not evidence.arms_as_planned:

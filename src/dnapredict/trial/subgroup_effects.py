@@ -74,7 +74,7 @@ class _JointEstimates:
         return np.asarray(found, dtype=np.float64)
 
     def critical(self, score: float) -> Floats:
-        """Standard errors to either side of each estimate that a normal score stands for."""
+        """Standard errors to either side of each estimate that a normal score gives."""
         return np.asarray(student.isf(norm.sf(score), self.freedom), dtype=np.float64)
 
     @property

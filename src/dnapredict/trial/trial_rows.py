@@ -32,13 +32,13 @@ RECORDED: Final = ("2", "3", "4", "5", "6", "7")
 class TrialRows:
     """Appointments of a trial with a recorded outcome, one row each.
 
-    A cancelled appointment counts as not missed. It is not left out: a call may be why it was cancelled, and whoever is
-    left out after the lot was drawn makes the arms unlike.
+    A cancelled appointment counts as not missed. It is kept, since a call may be the reason for the cancellation, and
+    an exclusion after allocation would make the arms differ.
 
     Attributes
     ----------
     missed, treated, reached, opted_out : (n,) bool
-        `treated` is the arm with calls as it was allocated, whoever was called.
+        `treated` is the arm with calls as allocated, whether or not a call was made.
     attended : (n,) bool
     probability : (n,) float64
         The risk by which the list was made.

@@ -38,7 +38,7 @@ class MappingDraft:
         return [header for header in self.headers.values() if header not in self.used]
 
     def take(self, name: str, **origin: object) -> None:
-        """Give a contract column its source, by the keys of a `ColumnSource`; `from_` stands for `from`."""
+        """Give a contract column its source, by the keys of a `ColumnSource`; `from_` means `from`."""
         self.origins[name] = {key.rstrip("_"): value for key, value in origin.items()}
         self.used.update(str(value) for value in origin.values())
 

@@ -77,7 +77,7 @@ _MOST_TEMPORARY: Final = 0.5
 
 
 def is_placeholder(number: str, kind: Kind) -> bool:
-    """Whether a text stands for no number of a person: a known word, the same digit throughout, or no digit at all.
+    """Whether a text is a placeholder, not a number: a known word, the same digit throughout, or no digit at all.
 
     >>> [is_placeholder(number, "nhs") for number in ("TBC", "9999999999", "Smith", "TEMP123", "9434765919")]
     [True, True, True, False, False]
@@ -138,7 +138,7 @@ def number_in(text: ir.StringValue, kind: Kind) -> ir.StringValue:
 def pseudonym(number: str, *, key: bytes, kind: Kind) -> str | None:
     """The pseudonym of a number; None where it should be an NHS number or a temporary one and is neither.
 
-    It begins with `TEMPORARY` for a temporary number, and is `UNLINKED` alone for a placeholder, which stands for
+    It begins with `TEMPORARY` for a temporary number, and is `UNLINKED` alone for a placeholder, which is
     a different patient in each row.
 
     >>> pseudonym("9434765919", key=b"k" * 32, kind="nhs")

@@ -240,7 +240,7 @@ EXTRACT: Final = FileLimits(64 * _GIB, 64 * _GIB, ratio=100, rows=1_000_000_000,
 WORKBOOK: Final = FileLimits(100 * _MIB, _GIB, ratio=100, rows=1_048_575, columns=2_000)
 
 
-class _TooLong(Exception):  # noqa: N818 - caught by whoever opened the file
+class _TooLong(Exception):  # noqa: N818 - caught by the function that opened the file
     """The table of contents of an archive is too long."""
 
 

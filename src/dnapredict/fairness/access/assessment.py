@@ -205,7 +205,7 @@ class AccessAssessment:
     def wait_begins(self) -> str:
         """From when waits for a first appointment are counted, in words that follow "days from".
 
-        Of so few without a referral that their number is rounded away nothing is said.
+        No sentence where so few have no referral that their number is rounded to 0.
         """
         share = self.everyone.rows[0].measures["from_referral"].rate
         if share is None or share.value == 0:

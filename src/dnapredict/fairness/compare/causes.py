@@ -1,6 +1,6 @@
 """Why a group is reached less: a cause is named only where the counts show it.
 
-*Lower need* is a finding and no default. It is said where the group misses less often beyond chance, and where its
+*Lower need* is a finding, not a default. It is reported where the group misses less often beyond chance, and where its
 risks are shown to mean what everyone else's mean: slope and observed over expected, of the called and of the others,
 are equivalent to everyone else's (two one-sided tests, Schuirmann 1987), need is at least a third of the gap, and the
 rest of the gap is not significantly above the limit. Where nothing is shown, the cause is not known, and the verdict

@@ -120,7 +120,7 @@ class GroupComparison:
     def _calls_are_known(self) -> bool:
         """Whether enough appointments on the list are left where outcomes after a call are not counted.
 
-        A group's reach rests on them alone: with a handful, each of which stands for many, chance makes it 0.
+        A group's reach rests on them alone: with a few, each with a large weight, it is 0 by chance.
         """
         sides = (self.counts, self.rest)
         if not any(side.are_weighted for side in sides):
@@ -193,7 +193,7 @@ def _is_nested(comparison: GroupComparison, judged: Mapping[tuple[str, str], Gro
 def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:
     """P-value of the test that all groups of a grouping have the same rate, for groupings of two groups or more.
 
-    Tested before any group is said to differ: among many equal groups some always look bad. Groups with too few
+    Tested before any group is reported to differ: among many equal groups some always look bad. Groups with too few
     missed appointments for a verdict are left out.
     """
     p_values = {}

@@ -29,7 +29,7 @@ def hold_out_size(
 ) -> HoldOut | None:
     """The smallest hold-out with which a gap of twice the limit in a tenth of the patients is found in 8 of 10 cases.
 
-    A share h of the list that is chosen by lot and not called stands for the whole list. Reach r then has the variance
+    A share h of the list, chosen at random and not called, represents the whole list. Reach r then has the variance
     of a rate times 1 + (1 - r)(1/h - 1), since only its part on the list is estimated from fewer appointments. None
     where half of the list in four such periods is not enough.
 

@@ -170,7 +170,7 @@ class LinkedTables:
         for cell in (CountCell(count, name, code) for code in held for count in counts):
             if cell not in self.exact:
                 continue
-            # Which groups go together is known to whoever knows the rule: those with few missed appointments.
+            # Which groups go together is known to anybody who knows the rule: those with few missed appointments.
             most = rule.suppress_below - 1.0 if cell.counted == "missed" else math.inf
             self.unprinted[cell] = (0.0, most)
         return held

@@ -61,7 +61,7 @@ def said_of_outcomes(outcomes: UncalledOutcomes, everyone: GroupCounts, policy: 
     if outcomes.control:
         few = "some" if not control else f"about {control:,}"
         sentence += f", {few} of them in the control arm of a trial"
-    sentence += f". One of them stands for up to {outcomes.largest_weight:.0f} of the same risk and week."
+    sentence += f". One of them represents up to {outcomes.largest_weight:.0f} of the same risk and week."
     if not outcomes.control:
         sentence += " This takes it that, at the same risk, who was reached did not depend on who would miss."
     return (sentence,)

@@ -49,7 +49,7 @@ def records_gate(evidence: Evidence) -> Gate:
 def coverage_problems(coverage: Coverage, least: float) -> list[str]:
     """Sentences on what an audit lacks of the appointments that the model was tested on, or holds too many of.
 
-    Of a group only the name is said, since a share of few would give counts away.
+    Only the name of a group is printed, since a share of few would disclose counts.
     """
     problems = []
     if coverage.share < least:

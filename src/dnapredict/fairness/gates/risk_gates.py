@@ -197,7 +197,7 @@ def _for_100(printed: Interval | None) -> str:
 def level_gate(evidence: Evidence) -> Gate:
     """G8: the level, the spread and the skill of all risks, and whether they knew the outcomes.
 
-    A risk that is too high for everyone alike changes nothing of who is called; it is said once, here.
+    A risk that is too high for everyone alike does not change who is called; it is reported once, here.
     """
     checks = (*_level_and_slope(evidence), *_skill(evidence))
     verdict = combine_checks(checks)

@@ -1,6 +1,6 @@
 """Gate G5: is any group, intersection of groups or site harmed that nobody asked about?
 
-A group that fails only because a part of it is harmed is not blamed for it: what is said of it names the part.
+A group that fails only because a part of it is harmed does not fail itself: its finding names the part.
 """
 
 import dataclasses

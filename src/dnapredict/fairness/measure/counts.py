@@ -68,7 +68,7 @@ class GroupCounts(SummedCounts):
     rows: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        """Without weights, every row stands for itself."""
+        """Without `rows`, every row has weight 1."""
         if self.rows is None:
             object.__setattr__(self, "rows", self.totals)
 

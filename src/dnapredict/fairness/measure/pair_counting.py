@@ -58,7 +58,7 @@ class _Rows:
     """What is summed of each appointment."""
 
     cell: NDArray[np.int32]  # (n,) band of risk, half, missed and called as one number
-    weight: NDArray[np.float64] | None  # in `WEIGHT_PARTS`; None where every row stands for itself
+    weight: NDArray[np.float64] | None  # in `WEIGHT_PARTS`; None where every row has weight 1
     expected: NDArray[np.float64]  # scaled integers, as are the next two
     variance: NDArray[np.float64]
     clustered: NDArray[np.float64]

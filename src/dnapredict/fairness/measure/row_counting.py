@@ -75,7 +75,7 @@ class _Batch:
     starts : (p,) the first place of each patient
     numbers : (len(SUMS), n) what is summed, by weight; the last are scaled probabilities
     cell : (n,) of the histogram
-    flags : (len(SUMS) - 1, n) the same without weights; none where every row stands for itself
+    flags : (len(SUMS) - 1, n) the same without weights; none where every row has weight 1
     """
 
     rows: NDArray[np.intp]

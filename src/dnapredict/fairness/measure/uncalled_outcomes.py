@@ -4,7 +4,7 @@ A call changes the outcome that the audit reads: a group that calls help would l
 those on the list come. Outcomes after a call are left out, and similar appointments whose patient was not called stand
 for them: of the control arm where there is a trial, otherwise those that were not contacted. Each is weighted by the
 inverse probability of not being called in its stratum of risk within the week (Robins, Hernan and Brumback 2000). Where
-nobody at some risk was left uncalled, nothing stands for those appointments, and reach cannot be judged.
+nobody at some risk was left uncalled, no outcome represents those appointments, and reach cannot be judged.
 """
 
 from dataclasses import dataclass, field

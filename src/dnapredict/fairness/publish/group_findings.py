@@ -122,7 +122,7 @@ def _by_cause(
 
 
 def _standard(random: np.random.Generator, number: int) -> NDArray[np.float64]:
-    """Normal draws of which the first, which stands for the estimate itself, is 0."""
+    """Normal draws, of which the first is 0: the estimate itself."""
     drawn = random.standard_normal(number)
     drawn[0] = 0.0
     return drawn

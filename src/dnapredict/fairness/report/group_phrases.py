@@ -137,7 +137,7 @@ def _on_the_scale(grouping: str, group: Group) -> str:
 
 
 def place_name(grouping: str, group: Group) -> str:
-    """The name of a specialty, or what the extract calls the group; the code of a place is said to be one.
+    """The name of a specialty, or what the extract calls the group; a place's code is called a code.
 
     >>> place_name("specialty", Group("130", "130")), place_name("specialty", Group("999", "999"))
     ('ophthalmology', 'specialty 999')

@@ -43,7 +43,7 @@ class PageOne:
     left_out
         How many more groups are behind than are listed.
     nobody
-        What is said where nobody is behind; "" otherwise.
+        The sentence where nobody is behind; "" otherwise.
     also
         What else has to be put right.
     can_say, cannot_say

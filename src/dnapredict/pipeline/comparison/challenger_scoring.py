@@ -74,7 +74,7 @@ def score_with_challenger(
 ) -> None:
     """Score the list at `path`, which the champion scored as `identity`, where the home has a challenger.
 
-    Whatever is wrong with it is said and raises nothing: the list is delivered already.
+    A failure is reported and raises nothing: the list is delivered already.
     """
     version = ""
     try:

@@ -1,7 +1,7 @@
 """Compare two versions on live appointments, which the champion scored and the challenger in the background.
 
 Both scored the same lists at the same moment with the same history, so that they knew the same; on the test sets of two
-trainings they may not have, which is said. Appointments whose patient was reached by a call are left out, since the
+trainings they may not have, which is reported. Appointments whose patient was reached by a call are left out, since the
 call may have changed the outcome.
 """
 

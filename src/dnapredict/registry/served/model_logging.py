@@ -94,7 +94,7 @@ def signature_of(factors: Sequence[str]) -> ModelSignature:
     """The columns of contract rows, and those of rows of factors; all are optional, and of any type.
 
     The contract reads text and typed columns alike, so a type here would refuse frames that it accepts. What is missing
-    is said by the model: MLflow's message would print the patients' rows.
+    is reported by the model: MLflow's message would print the patients' rows.
     """
     names = dict.fromkeys((*(column.name for column in COLUMNS), *factors))
     untyped = AnyType()  # type: ignore[no-untyped-call] # MLflow's constructor has no annotation

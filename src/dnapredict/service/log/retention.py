@@ -175,7 +175,7 @@ def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
     raise StoreError(
         f"The lists that are kept take {_megabytes(files):,.0f} MB of {retention.list_mb:,.0f}, and teams "
         "still work on them. This list was not scored, and none that is worked on was removed for it. Ask "
-        "whoever runs this service for more room (list_mb in serving/service.toml) or fewer days (list_days)."
+        "the administrator of this service for more space (list_mb in serving/service.toml) or fewer days (list_days)."
     )
 
 

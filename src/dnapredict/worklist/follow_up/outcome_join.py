@@ -181,7 +181,7 @@ _OF_BOTH: Final = ("patient", "starts_at", "booked_at")
 
 
 def _columns(names: Sequence[str], form: str) -> str:
-    """A column of SQL for each name, which stands for `*` in `form`."""
+    """A column of SQL for each name, which replaces `*` in `form`."""
     return ", ".join(f"{form.replace('*', name)} AS {name}" for name in names)
 
 

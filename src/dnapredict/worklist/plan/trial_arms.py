@@ -143,8 +143,8 @@ def allocate(table: pa.Table, assign: Assign, running: RunningTrial, *, config: 
 
     The plan is made as if those held out were called at no cost, so that the calls which they leave go to the next in
     line, who may be in the trial for the first time; this is repeated until nobody new is. In the trial are the rows
-    that this plan covers with a call, whoever is called in the end; rows of its patients that are passed over because
-    they were reached lately, or because they opted out, which calls of the trial bring about; and rows that were in it
+    that this plan covers with a call, made or not; rows of its patients that are passed over because they
+    were reached lately, or because they opted out, which calls of the trial bring about; and rows that were in it
     on an earlier list. Rows of patients who opted out before they had an arm, and of unknown patients, are not.
 
     Parameters

@@ -77,11 +77,6 @@ class Claim:
     kind: ClaimKind
     sentence: str
 
-    @property
-    def is_effect(self) -> bool:
-        """Whether an effect beyond chance is claimed."""
-        return self.kind in {ClaimKind.HELPS, ClaimKind.HARMS}
-
 
 FEWEST_MISSED = 20
 """Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""

@@ -32,9 +32,13 @@ class Trust:
 
 
 def made_once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
-    """The folder `name`, which `make` fills: once for all processes of a run, which may read it and not write to it."""
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    place = (factory.getbasetemp().parent if is_worker else factory.getbasetemp()) / f"made-once-{name}"
+    """The folder `name`, which `make` fills: once for all processes of a run, which may read it and not write to it.
+
+    `make test` gives them a folder in common; processes of pytest-xdist have one anyway, a single process its own.
+    """
+    own = factory.getbasetemp()
+    common = os.environ.get("TEST_RUN_FOLDER") or (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    place = Path(common) / f"made-once-{name}"
     with wait_for_lock(place.with_suffix(".lock"), seconds=_LONGEST):
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)  # of a process that was stopped

@@ -33,15 +33,18 @@ demo: $(VENV)/.installed
 	@$(BIN)/dnapredict demo $(ARGS)
 	@echo "To call dnapredict by its name:  . $(BIN)/activate"
 
-# Some files of tests at a time, then those that measure what the whole machine can do. Three are as quick on two
-# processors as they get: a test that waits for a service or a browser leaves its processor to another.
+# Some files of tests at a time, in the order of tests/conftest.py, then those that measure what the whole machine can
+# do. Three are as quick on two processors as they get: a test that waits for a service or a browser leaves its
+# processor to another. What is made once for all of them, such as a trained model, is kept in TEST_RUN_FOLDER.
 PROCESSES ?= 3
+ALONE = $(shell grep -rl 'mark\.alone' tests --include='*.py')
 test: $(VENV)/.installed-test
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	@TEST_RUN_FOLDER=$$(mktemp -d) && export TEST_RUN_FOLDER && trap 'rm -rf "$$TEST_RUN_FOLDER"' EXIT && set -x && \
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder -m "not alone" && \
+	$(BIN)/python -m pytest -m alone $(ALONE)
 endif
 
 check: $(VENV)/.installed-test

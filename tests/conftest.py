@@ -21,6 +21,19 @@ hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+# Of several processes none should begin a long file when the others have finished. The first ones need no trained
+# model, so that they are tested while one process trains it for all (`end_to_end/conftest`).
+LONG = (
+    "spec/test_laundering",
+    "unit/test_audit_attack_pairs",
+    "end_to_end/",
+    "browser/",
+    "property/test_audit_attack_small",
+    "unit/test_audit_attack",
+    "unit/test_audit_promotion",
+    "unit/test_risk_",
+    "spec/test_audit_",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -43,6 +56,16 @@ sys.addaudithook(_stay_on_this_machine)
 def pytest_unconfigure() -> None:
     """A service that a test started froze what it had loaded, which DuckDB would report as leaks at exit."""
     gc.unfreeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first where several processes share the tests; they are handed out in this order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _place_among_long(item.nodeid.removeprefix("tests/")))
+
+
+def _place_among_long(name: str) -> int:
+    return next((place for place, begin in enumerate(LONG) if name.startswith(begin)), len(LONG))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.world import Trust, weekly_list
+from tests.end_to_end.world import Trust, made_once, weekly_list
+from tests.unit.registry_homes import copy_of
 
 from dnapredict import cli
 
@@ -48,19 +49,34 @@ def dnapredict() -> Run:
 
 @pytest.fixture(scope="session")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
-    place: Path = tmp_path_factory.mktemp("trust")
-    extract, home, weekly = place / "extract.parquet", place / "home", place / "weekly.parquet"
+    """A trust for the tests of this process, copied from one that is trained once for all of them."""
+    made, place = made_once("trust", make_trust, tmp_path_factory), tmp_path_factory.mktemp("trust")
+    home, trained = (copy_of(made / name, place / name) for name in ("home", "trained"))
+    return Trust(home, made / "extract.parquet", made / "weekly.parquet", trained, made / "training.json")
+
+
+def make_trust(place: Path) -> None:
+    extract, home, trained = place / "extract.parquet", place / "home", place / "trained"
     config = place / "config.toml"
     config.write_text(QUICK, encoding="utf-8")
     for step in (
         ("simulate", extract, "--appointments", 40_000, "--seed", 5),
-        ("train", extract, "--home", home, "--config", config),
+        ("train", extract, "--home", trained, "--config", config, "--json"),
+    ):
+        said = must_succeed(*step)
+    (place / "training.json").write_text(said, encoding="utf-8")
+    copy_of(trained, home)
+    for step in (
         ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
         ("sign", place / "report", *SIGNED, "--home", home),
         ("promote", "1", "--home", home),
         ("refresh", extract, "--home", home),
     ):
-        done = command(*step)
-        assert done.returncode == 0, (step, done.stderr)
-    weekly_list(extract, weekly)
-    return Trust(home, extract, weekly)
+        must_succeed(*step)
+    weekly_list(extract, place / "weekly.parquet")
+
+
+def must_succeed(*step: object) -> str:
+    done = command(*step)
+    assert done.returncode == 0, (step, done.stderr)
+    return str(done.stdout)

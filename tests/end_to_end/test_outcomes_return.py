@@ -87,7 +87,7 @@ def called(service: TestClient, weekly: pa.Table) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def extract(trust: Trust, weekly: pa.Table, called: dict[str, list[str]]) -> Path:  # noqa: ARG001 - calls come first
-    path = trust.extract.parent / "extract-with-outcomes.parquet"
+    path = trust.home.parent / "extract-with-outcomes.parquet"
     table = pq.read_table(trust.extract)
     pq.write_table(with_outcomes(weekly, table), path)
     return path

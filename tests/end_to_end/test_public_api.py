@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tests.end_to_end.conftest import QUICK, SIGNED
+from tests.end_to_end.conftest import SIGNED
 from tests.end_to_end.world import Trust
 from tests.unit.test_public_api import LikePolars
 
@@ -102,10 +102,7 @@ def test_an_extract_with_too_many_faults_is_reported_and_refused_by_require_and_
 
 def test_training_auditing_and_promoting_give_the_model_of_the_command(trust: Trust, dnapredict, tmp_path):
     """From a table, with a configuration in Python: the same model as from the file with a TOML file."""
-    home, config = tmp_path / "home", tmp_path / "config.toml"
-    config.write_text(QUICK, encoding="utf-8")
-    done = dnapredict("train", trust.extract, "--home", tmp_path / "theirs", "--config", config, "--json")
-    theirs = json.loads(done.stdout)
+    home, theirs = tmp_path / "home", json.loads(trust.training.read_text(encoding="utf-8"))
     messages: list[str] = []
     ours = dp.train(pq.read_table(trust.extract), home=home, config=QUICK_CONFIG, say=messages.append)
     assert messages == list(ours.messages)

@@ -1,15 +1,15 @@
 """The README's steps on one's own extract, typed as they stand, by someone who has read nothing else."""
 
+import contextlib
 import datetime
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.end_to_end.conftest import command
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,8 +42,8 @@ def steps(block: int = 0) -> list[list[str]]:
 
 
 def run(*words: str, folder: Path) -> int:
-    command = [sys.executable, "-m", "dnapredict.cli", *words]
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    with contextlib.chdir(folder):
+        done = command(*words)
     assert done.returncode in (0, GATE_FAILED), done.stderr
     return done.returncode
 

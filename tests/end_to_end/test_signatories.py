@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.world import Trust
+from tests.unit.registry_homes import copy_of
 
 from dnapredict.config.loading import shipped
 from dnapredict.errors import ModelError
@@ -27,19 +27,10 @@ def later(days: int) -> str:
     return (TODAY + datetime.timedelta(days=days)).isoformat()
 
 
-@pytest.fixture(scope="module")
-def trained(trust: Trust, dnapredict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which version 1 was trained and nothing else was done."""
-    place = tmp_path_factory.mktemp("signatories")
-    (place / "config.toml").write_text(QUICK, encoding="utf-8")
-    done = dnapredict("train", trust.extract, "--home", place / "home", "--config", place / "config.toml")
-    assert done.returncode == 0, done.stderr
-    return place / "home"
-
-
 @pytest.fixture
-def home(trained: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "home"))
+def home(trust: Trust, tmp_path: Path) -> Path:
+    """A home in which version 1 was trained and nothing else was done."""
+    return copy_of(trust.trained, tmp_path / "home")
 
 
 def personal_keys(dnapredict, folder: Path, *names: str) -> tuple[str, dict[str, Path]]:

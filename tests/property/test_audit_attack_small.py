@@ -10,6 +10,7 @@ import pytest
 from benchmarks.audit_worlds import OddWorld, World, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_attack import attack_on, given_back
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
@@ -60,7 +61,7 @@ def few_values(world: OddWorld, policy: Policy) -> list[tuple[str, str]]:
     """Groups of 1 to 7 appointments of whose number the weights in `audit.json` leave fewer than three values."""
     audited = AuditData.of(world.table())
     evidence = evidence_of(count(audited, policy), policy=policy, context=CONTEXT)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pages_without_charts():
         report = write(run(audited, policy=policy, context=CONTEXT), Path(folder) / "report").parent
         gates = json.loads((report / "audit.json").read_text())["gates"]
     small = {(name, code) for name, one in evidence.counted.items() for code in _small(one)}

@@ -11,7 +11,7 @@ import datetime
 import inspect
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import coo_matrix
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array, hstack, vstack
+from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
 
@@ -35,6 +36,7 @@ from dnapredict.fairness.access.access_disclosure import denominator_of as denom
 from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
 from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
+from dnapredict.fairness.disclosure.linear_program import LinearProgram
 from dnapredict.fairness.disclosure.merged_groups import MergedGroups
 from dnapredict.fairness.disclosure.suppression import HiddenCounts
 from dnapredict.fairness.measure.audit_counts import memberships
@@ -269,34 +271,65 @@ class Attack:
         """Lowest and highest value of each cell; of whole numbers alone where `whole`, by integer programming."""
         used = sorted({*self.low, *(cell for parts, *_ in self.sums for cell in parts)})
         place = {cell: number for number, cell in enumerate(used)}
-        rows, columns, values, limits = [], [], [], []
-        for parts, low, high in self.sums:
-            for sign, limit in ((1, high), (-1, -low)):
-                if math.isfinite(limit):
-                    for cell, value in parts.items():
-                        rows.append(len(limits))
-                        columns.append(place[cell])
-                        values.append(sign * value)
-                    limits.append(limit)
-        matrix = coo_matrix((values, (rows, columns)), shape=(len(limits), len(used))).tocsr()
-        bounds = [(self.low.get(cell, 0), self.high.get(cell)) for cell in used]
-        bounds = [(low, None if high is None or math.isinf(high) else high) for low, high in bounds]
-        counted = Bounds([low for low, _ in bounds], [math.inf if high is None else high for _, high in bounds])
-        told = LinearConstraint(matrix, -math.inf, np.array(limits))
+        solve = self._whole_numbers(used) if whole else self._numbers(used)
         found = {}
         for cell in cells:
             ends = []
             for sign in (1, -1):
                 aim = np.zeros(len(used))
                 aim[place[cell]] = sign
-                if whole:
-                    solved = milp(aim, integrality=1, bounds=counted, constraints=told)
-                else:
-                    solved = linprog(aim, A_ub=matrix, b_ub=limits, bounds=bounds, method="highs")
-                ends.append(solved.x[place[cell]] if solved.status == 0 else sign * -math.inf)
-                assert solved.status in (0, 3), solved.message  # 3: no upper limit
+                values = solve(aim)
+                ends.append(sign * -math.inf if values is None else values[place[cell]])
             found[cell] = ends[0], ends[1]
         return found
+
+    def _bounds(self, used: list[Cell]) -> tuple[np.ndarray, np.ndarray]:
+        low = [self.low.get(cell, 0) for cell in used]
+        return np.array(low, dtype=float), np.array([self.high.get(cell, math.inf) for cell in used], dtype=float)
+
+    def _rows(self, used: list[Cell]) -> tuple[csr_array, np.ndarray, np.ndarray]:
+        """The sums as a matrix of (sums, cells), with the lowest and highest value of each."""
+        place = {cell: number for number, cell in enumerate(used)}
+        told = [(row, place[cell], value) for row, (parts, *_) in enumerate(self.sums) for cell, value in parts.items()]
+        rows, columns, values = zip(*told, strict=True) if told else ((), (), ())
+        matrix = csr_array((values, (rows, columns)), shape=(len(self.sums), len(used)), dtype=float)
+        return matrix, np.array([low for _, low, _ in self.sums]), np.array([high for *_, high in self.sums])
+
+    def _whole_numbers(self, used: list[Cell]) -> Callable[[np.ndarray], np.ndarray | None]:
+        told, bounds = LinearConstraint(*self._rows(used)), Bounds(*self._bounds(used))
+
+        def solve(aim: np.ndarray) -> np.ndarray | None:
+            solved = milp(aim, integrality=1, bounds=bounds, constraints=told)
+            assert solved.status in (0, 3), solved.message  # 3: no upper limit
+            return solved.x if solved.status == 0 else None
+
+        return solve
+
+    def _numbers(self, used: list[Cell]) -> Callable[[np.ndarray], np.ndarray | None]:
+        """Programs that differ in their objective alone, each continued from the last: five times as fast as `linprog`.
+
+        One more cell, which is 1, has the limits of the sums as its weights. What nothing limits ends at `most`.
+        """
+        matrix, lowest, highest = self._rows(used)
+        low, high = self._bounds(used)
+        limits = np.concatenate([low, high, lowest, highest])
+        most = 100 * np.abs(limits[np.isfinite(limits)]).max(initial=1_000)
+
+        def limited(rows: np.ndarray, sign: float, ends: np.ndarray) -> csr_array:
+            return csr_array(hstack([sign * matrix[rows], csr_array(-sign * ends[rows, None])]))
+
+        equal = np.flatnonzero(lowest == highest)
+        above, below = (np.flatnonzero(np.isfinite(ends) & (lowest != highest)) for ends in (lowest, highest))
+        at_most = vstack([limited(below, 1.0, highest), limited(above, -1.0, lowest)])
+        ends = np.append(low, 1.0), np.append(np.minimum(high, most), 1.0)
+        program = LinearProgram(limited(equal, 1.0, highest), csr_array(at_most), *ends)
+
+        def solve(aim: np.ndarray) -> np.ndarray | None:
+            solved = program.minimise(np.append(aim, 0.0))
+            assert solved is not None, "no counts at all agree with what the files tell"
+            return None if -(solved.values[:-1] @ aim) > most / 2 else solved.values
+
+        return solve
 
 
 def fives(rate: float, below: Sequence[float]) -> tuple[float, float] | None:
@@ -352,7 +385,8 @@ def given_back(found: dict[Cell, tuple[float, float]]) -> list[Cell]:
 def attack_on(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], Attack]:
     """The secrets of a report, and an attack on its files."""
     audited = AuditData.of(table)
-    write(run(audited, policy=POLICY, context=CONTEXT), folder)
+    with pages_without_charts():
+        write(run(audited, policy=POLICY, context=CONTEXT), folder)
     counted = {members.grouping.name: counted_of(audited, members) for members in memberships(audited)}
     return small_cells(counted), Attack(folder, groups_of(counted))
 

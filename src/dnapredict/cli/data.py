@@ -22,7 +22,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import UsageError
+from dnapredict.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.demo_quarter import CallLog
@@ -81,7 +81,12 @@ def _log_of_the_demo(home: Path) -> "CallLog":
     from dnapredict.service.api.returned_outcomes import record_file
     from dnapredict.service.logged_contacts import logged_contacts
 
-    return CallLog(logged_contacts(home), lambda path, list_id: record_file(path, home=home, list_id=list_id))
+    def record(path: Path, list_id: str) -> None:
+        attention = record_file(path, home=home, list_id=list_id).attention
+        if attention:
+            raise DataError(f"{path}: calls that could not be recorded: {len(attention):,}. {attention[0].fate.value}.")
+
+    return CallLog(logged_contacts(home), record)
 
 
 def _link_of_the_demo(home: Path, *, minutes: int) -> str:

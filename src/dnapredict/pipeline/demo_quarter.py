@@ -130,7 +130,7 @@ class DemoQuarter:
         pa_csv.write_csv(said, filled)
         with set_back(_at(monday + _FRIDAY, _RETURNED_AT)):
             self._log.record(filled, _id_of(scored))
-        return said.num_rows
+        return int(said.num_rows)
 
     def _called(self, worklist: Path) -> pa.Table:
         """The calls of a written worklist, and what is recorded of each."""

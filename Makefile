@@ -1,7 +1,7 @@
 # Every command sets up what it needs: a virtual environment in .venv, the locked
 # packages and dnapredict itself. It asks for Python 3.11 to 3.13, make and a package registry.
 #
-#   make demo     simulate, train, audit, promote and score, on made-up patients
+#   make demo     train, audit and promote a model; a quarter of calls with a trial; all on made-up patients
 #   make test     run every test
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/

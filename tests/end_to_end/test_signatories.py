@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -135,13 +136,8 @@ def test_other_signatories_need_the_consent_of_those_on_record(dnapredict, trust
     assert audited() == ""
 
 
-def clock_at(days: int) -> type[datetime.datetime]:
-    class Clock(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime.now(tz) + datetime.timedelta(days=days)
-
-    return Clock
+def clock_at(days: int) -> Callable[[], datetime.datetime]:
+    return lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
 
 def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_nothing_answers(
@@ -161,7 +157,7 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
 
     ended = f"conditions that Ada Okafor (Equality lead) signed ended on {TODAY + datetime.timedelta(days=2):%d %B %Y}"
     for days, code, told in ((2, 0, False), (3, 0, True), (16, 0, True), (17, 13, True)):
-        monkeypatch.setattr(decision_ledger, "datetime", clock_at(days))
+        monkeypatch.setattr(decision_ledger, "utc_now", clock_at(days))
         champion.refresh()
         found, said = score()
         assert (found, ended in said) == (code, told), (days, said)
@@ -171,7 +167,7 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
             assert (ended in app.documents_of(home)("1").notice) == told
     assert dnapredict("serve", "--home", home).returncode == 13
     assert "is not used: the conditions" in caplog.text
-    monkeypatch.setattr(decision_ledger, "datetime", clock_at(0))  # a clock turned back revives nothing
+    monkeypatch.setattr(decision_ledger, "utc_now", clock_at(0))  # a clock turned back revives nothing
     assert score()[0] == 13
     assert [entry.kind for entry in Registry(home).decisions()][-2:] == ["end", "end"]
     champion.stop()

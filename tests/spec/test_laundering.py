@@ -408,19 +408,14 @@ def turn_the_clock_back(world: World) -> None:
     Registry(world.home).promote("1")
     for days in (16, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(decision_ledger, "datetime", clock_at(days))
+            patch.setattr(decision_ledger, "utc_now", clock_at(days))
             if days:
                 assert "is not used: the conditions that A. Reviewer" in world.use_only()
     pipeline.open_scorer(world.home)
 
 
-def clock_at(days: int) -> type[datetime.datetime]:
-    class Clock(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime.now(tz) + datetime.timedelta(days=days)
-
-    return Clock
+def clock_at(days: int) -> Callable[[], datetime.datetime]:
+    return lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
 
 def put_back_an_older_backup(world: World) -> None:

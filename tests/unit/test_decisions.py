@@ -210,14 +210,10 @@ def test_once_the_head_is_recorded_a_removed_record_is_noticed(tmp_path: Path) -
 
 
 def test_a_clock_that_is_turned_back_makes_no_entry_older_than_the_last(tmp_path: Path, monkeypatch) -> None:
-    class Earlier(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime(2020, 1, 1, tzinfo=tz)
-
     ledger = Decisions(tmp_path / "home")
     ledger.create([NewEntry("training", {"version": "1", "model": "m"})])
     first = ledger.entries()[0].at
-    monkeypatch.setattr(decision_ledger, "datetime", Earlier)
+    earlier = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    monkeypatch.setattr(decision_ledger, "utc_now", lambda: earlier)
     assert ledger.append("audit", {"version": "1"}).at == first
     assert ledger.now().isoformat(timespec="seconds") == first

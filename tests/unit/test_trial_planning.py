@@ -36,14 +36,8 @@ class LedgerOnly:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with a ledger that begins before the trial."""
-    import dnapredict.registry.decision_ledger as ledger
-
-    class Past(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> "Past":
-            return cls(TODAY.year, TODAY.month, TODAY.day, 9, tzinfo=tz)
-
-    monkeypatch.setattr(ledger, "datetime", Past)
+    past = datetime.datetime.combine(TODAY, datetime.time(9), datetime.UTC)
+    monkeypatch.setattr("dnapredict.registry.decision_ledger.utc_now", lambda: past)
     monkeypatch.setattr(trial_planning, "Registry", LedgerOnly)
     monkeypatch.setattr(trial_planning, "local_today", lambda: TODAY)
     Decisions(tmp_path, (HeadFile(tmp_path),)).create([NewEntry("training", {"version": "1"})])

@@ -27,13 +27,8 @@ MARKED = "patientmarked"
 @pytest.fixture(autouse=True)
 def _ledger_of_the_day_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry without MLflow, whose entries are of the day before the start."""
-
-    class Past(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> "Past":
-            return cls(START.year, START.month, START.day - 1, 9, tzinfo=tz)
-
-    monkeypatch.setattr("dnapredict.registry.decision_ledger.datetime", Past)
+    past = datetime.datetime(START.year, START.month, START.day - 1, 9, tzinfo=datetime.UTC)
+    monkeypatch.setattr("dnapredict.registry.decision_ledger.utc_now", lambda: past)
     monkeypatch.setattr(trial_reporting, "Registry", LedgerOnly)
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,10 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import UsageError
+from dnapredict.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from dnapredict.pipeline.demo_quarter import CallLog
 
 _CLERK = "Demo Clerk (made up)"
 _TEAM = "Demo team"
@@ -39,21 +42,26 @@ def demo(
 ) -> None:
     """Run every step on made-up patients; say where results are.
 
-    The steps: simulate, check, train, audit, promote, score a list of next week. At the end it prints a link that signs
-    a made-up clerk in on the page, once.
+    The steps: simulate, check, train, audit, promote; a quarter of weekly lists with calls, outcomes and a randomised
+    trial, on the days on which they would have been; trial report and monitor; a list of next week. At the end it
+    prints a link that signs a made-up clerk in on the page, once.
 
     Example:  dnapredict demo
     """
     from dnapredict.pipeline import demo as demonstration
 
     folder = home_option(home)
-    made = demonstration.run(folder, say=say)
+    made = demonstration.run(folder, say=say, log=_log_of_the_demo(folder))
     is_typed = sys.stdin.isatty() and sys.stderr.isatty()
     serves = is_typed if serve is None else serve
     link = _link_of_the_demo(folder, minutes=_MINUTES_OF_A_LINK)
     say("")
     say(f"The worklist:   {made.worklist}")
     say(f"The audit:      {made.report}")
+    say(f"The trial:      {made.trial}")
+    say(f"                {made.trial_sentence}")
+    say(f"The monitor:    {made.monitor}")
+    say(f"                {made.monitor_sentence}")
     say(f"A list for it:  {made.to_upload}")
     say(f"The runs:       mlflow ui --backend-store-uri sqlite:///{folder / 'mlflow.db'}")
     if not serves:
@@ -65,6 +73,20 @@ def demo(
 
         say("The page is served from here until Ctrl-C.")
         start_service(folder, host="127.0.0.1", port=port)
+
+
+def _log_of_the_demo(home: Path) -> "CallLog":
+    """The scoring log in the home, in which the demo records its made-up calls as filled worklists."""
+    from dnapredict.pipeline.demo_quarter import CallLog
+    from dnapredict.service.api.returned_outcomes import record_file
+    from dnapredict.service.logged_contacts import logged_contacts
+
+    def record(path: Path, list_id: str) -> None:
+        attention = record_file(path, home=home, list_id=list_id).attention
+        if attention:
+            raise DataError(f"{path}: calls that could not be recorded: {len(attention):,}. {attention[0].fate.value}.")
+
+    return CallLog(logged_contacts(home), record)
 
 
 def _link_of_the_demo(home: Path, *, minutes: int) -> str:

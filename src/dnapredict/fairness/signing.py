@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dnapredict.data.files.atomic_write import SHARED_FILE, write_atomically
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report_folder import FIGURES, REPORT, SIGNATURE, SIGNED_PAGE
 from dnapredict.fairness.verdicts import Verdict
@@ -129,7 +130,7 @@ def sign(
     """
     figures, request = _figures(folder), _Request(name, role, decision, reason, dissent, until)
     existing = on_record or (None if before else signature_of(folder))
-    now = at or datetime.datetime.now(datetime.UTC)
+    now = at or utc_now()
     signature = existing or _new_signature(folder, figures, request, now, proven=proven, before=before)
     record(signature)
     _write(folder / SIGNATURE, signature)

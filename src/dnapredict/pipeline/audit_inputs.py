@@ -1,6 +1,5 @@
 """Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
-import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
+from dnapredict.data.system_clock import utc_now
 from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
 from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext
@@ -214,7 +214,7 @@ def context(
         code_revision=code_revision(),
         synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,
-        created_at=datetime.datetime.now(ZoneInfo(origin.timezone)),
+        created_at=utc_now().astimezone(ZoneInfo(origin.timezone)),
         rows_expected=rows,
         previous=previous,
         allocation=worklist.allocation,

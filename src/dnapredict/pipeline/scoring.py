@@ -158,12 +158,13 @@ def score_list(
     say: Say | None = None,
     progress: Progress | None = None,
     recorded: RecordedContacts | None = None,
+    worklist: WorklistConfig | None = None,
 ) -> ScoredList:
     """Score the weekly list at `path` and write the worklist to `out`, every row exactly once.
 
     `say` receives a sentence on anything unusual in the file, and the new name of an earlier worklist at `out` that
     somebody has changed. `recorded` is the scoring log, which knows who was reached and who opted out of
-    calls.
+    calls. `worklist` takes the place of serving/worklist.toml.
 
     Raises
     ------
@@ -179,7 +180,7 @@ def score_list(
         if renamed and say:
             say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
-    scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
+    scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded, worklist=worklist)
     past = HistoryExtract(history, partial(history_from, history, scorer=scorer)) if history else None
     identity = ListIdentity.new()
     done = score_file(
@@ -231,10 +232,12 @@ def open_scorer(
     model: str = "champion",
     mapping: Mapping = IDENTITY,
     recorded: RecordedContacts | None = None,
+    worklist: WorklistConfig | None = None,
 ) -> Scorer:
     """A scorer with a model of the registry and the history of the home.
 
-    `recorded` is the scoring log. Without it, only the home's calls database says who was reached.
+    `recorded` is the scoring log. Without it, only the home's calls database says who was reached. `worklist` takes the
+    place of serving/worklist.toml.
 
     Raises
     ------
@@ -244,7 +247,7 @@ def open_scorer(
     GateFailedError
         If its audit or the decision on it no longer allows it.
     """
-    registry, worklist = Registry(home), worklist_config(home)
+    registry, worklist = Registry(home), worklist or worklist_config(home)
     version = registry.usable(model)
     notices = (
         registry.notice(version),

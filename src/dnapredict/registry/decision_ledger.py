@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError, UnverifiedDecisionError
 from dnapredict.registry.holdout_store import FOLDER as TESTED
 from dnapredict.registry.tested_appointments import AUDITS, COVERAGE
@@ -210,7 +211,7 @@ class Decisions:
     def now(self) -> datetime:
         """The time (UTC), never before the last entry: a clock that is turned back revives nothing."""
         last = [datetime.fromisoformat(entry.at) for entry in self.entries()[-1:]] if self.exists else []
-        return max([datetime.now(UTC), *last])
+        return max([utc_now(), *last])
 
     def append(
         self,
@@ -283,7 +284,7 @@ class Decisions:
 
 def _extended(entries: tuple[DecisionEntry, ...], new: Iterable[NewEntry], key: bytes) -> tuple[DecisionEntry, ...]:
     extended = list(entries)
-    now = max([datetime.now(UTC), *(datetime.fromisoformat(entry.at) for entry in entries[-1:])])
+    now = max([utc_now(), *(datetime.fromisoformat(entry.at) for entry in entries[-1:])])
     at, by = now.isoformat(timespec="seconds"), account_name()
     for kind, data in new:
         previous = extended[-1].seal if extended else FIRST_SEAL

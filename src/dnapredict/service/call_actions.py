@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
 from dnapredict.service.log.action_feed import RecordedAppointments
@@ -151,7 +152,7 @@ class Actions:
         StoreError
             If the log cannot be written: then nothing was recorded.
         """
-        at = datetime.datetime.now(datetime.UTC)
+        at = utc_now()
         appointment = self.hash_of(line["appointment_id"])
         action = RecordedAction(outcome, at, REQUESTED_BY.get(), details, list_id)
         replaced: RecordedAction | None = None

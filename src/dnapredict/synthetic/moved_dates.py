@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from dnapredict.data.files.atomic_write import SHARED_FILE, write_atomically
 
 _DAYS_A_WEEK: Final = 7
-_DRAWN_AT: Final = b"dnapredict.as_of"
+AS_OF_KEY: Final = b"dnapredict.as_of"
+"""The key of the metadata of a synthetic file for the local time at which the extract was drawn."""
 
 
 def next_monday(today: datetime.date) -> datetime.date:
@@ -39,7 +40,7 @@ def move_extract(extract: Path, *, monday: datetime.date) -> None:
     """
     table = pq.read_table(extract)
     notes = dict(table.schema.metadata or {})
-    drawn = datetime.datetime.fromisoformat(notes[_DRAWN_AT].decode())
+    drawn = datetime.datetime.fromisoformat(notes[AS_OF_KEY].decode())
     # The first whole week ahead: an extract is drawn on the Monday before.
     days = (monday - drawn.date()).days - _DAYS_A_WEEK
     if days % _DAYS_A_WEEK:
@@ -48,16 +49,20 @@ def move_extract(extract: Path, *, monday: datetime.date) -> None:
     for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             table = table.set_column(index, field, pc.add(table[field.name], by))
-    notes[_DRAWN_AT] = (drawn + datetime.timedelta(days=days)).isoformat().encode()
+    notes[AS_OF_KEY] = (drawn + datetime.timedelta(days=days)).isoformat().encode()
     with write_atomically(extract, mode=SHARED_FILE) as draft:
         pq.write_table(table.replace_schema_metadata(notes), draft)
 
 
 def week_to_come(extract: Path, *, monday: datetime.date) -> pa.Table:
     """The appointments of the week that begins on `monday`, without those on a bank holiday of England."""
+    return open_clinics(pq.read_table(extract), monday=monday)
+
+
+def open_clinics(table: pa.Table, *, monday: datetime.date) -> pa.Table:
+    """The rows of `table` in the week that begins on `monday`, without those on a bank holiday of England."""
     import holidays  # half a second to load
 
-    table = pq.read_table(extract)
     days = [monday + datetime.timedelta(days=day) for day in range(_DAYS_A_WEEK)]
     closed = holidays.country_holidays("GB", subdiv="ENG", years={day.year for day in days})
     day_of = table["starts_at"].cast(pa.date32())

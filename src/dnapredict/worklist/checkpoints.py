@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
 from dnapredict.data.files.file_lock import is_unlocked, locked
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
 _ENDING: Final = ".scoring"
@@ -141,7 +142,7 @@ def _resume(folder: Path, input_digest: str, zone: datetime.tzinfo) -> datetime.
         started_on = None
     if started_on is None:
         _empty(folder)
-        started_on = datetime.datetime.now(zone).date()
+        started_on = utc_now().astimezone(zone).date()
         content = {"form": _FORM, "question": input_digest, "begun": started_on.isoformat()}
         write_private(about, json.dumps(content | {"seal": _seal_of(input_digest, started_on.isoformat())}))
     (folder / _OVERFLOW).mkdir(mode=0o700)

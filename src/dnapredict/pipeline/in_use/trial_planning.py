@@ -118,6 +118,7 @@ def plan_trial(
     calls_a_week: float | None = None,
     share_missed: float | None = None,
     amend: str | None = None,
+    worklist: WorklistConfig | None = None,
 ) -> PlannedTrial:
     """Plan the trial of serving/worklist.toml and register it, unless it is registered as it is.
 
@@ -129,6 +130,8 @@ def plan_trial(
         In place of the figures of the home.
     amend
         The reason for an amendment of the registered trial.
+    worklist
+        In place of serving/worklist.toml.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def plan_trial(
         raise UsageError(f"A relative risk of {relative_risk} was asked for; expected a number between 0 and 1.")
     if amend is not None and not amend.strip():
         raise UsageError("--amend needs the reason for the amendment, in words.")
-    trial = worklist_config().trial
+    trial = (worklist or worklist_config()).trial
     figures = _given(trust_figures(home), calls_a_week=calls_a_week, share_missed=share_missed)
     inputs = None if figures is None else _inputs(figures, trial)
     planned = PlannedTrial(

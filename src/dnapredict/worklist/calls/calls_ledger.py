@@ -25,6 +25,7 @@ from typing import Final
 import pyarrow as pa
 
 from dnapredict.data.files.digests import SecretError, keyed_hash, read_or_make
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_database import (
     REBUILT,
@@ -296,7 +297,7 @@ class Ledger:
         calls: Iterable[PlannedCall],
         listed: Iterable[tuple[str, str]],
     ) -> None:
-        today = datetime.datetime.now(datetime.UTC).date()
+        today = utc_now().date()
         forgotten = (today - datetime.timedelta(days=_KEPT_DAYS)).isoformat()
         hashed = self._planned_with(connection, writes=True)
         key = hashed("list", name)

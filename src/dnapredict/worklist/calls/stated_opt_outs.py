@@ -5,7 +5,6 @@ keyed hash of each patient and the day of the list. A row of the patient with "n
 "Wishes to be called again", removes the opt-out; an empty cell changes nothing.
 """
 
-import datetime
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
 _FILE: Final = Path("lists") / "opt-outs.json"
@@ -95,7 +95,7 @@ class StatedOptOuts:
             return
         path = self.home / _FILE
         with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
-            today = datetime.datetime.now(datetime.UTC).date().isoformat()
+            today = utc_now().date().isoformat()
             kept = {each: day for each, day in self._read().items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}
             write_private(path, sealed_json(json.dumps({"patients": changed})))

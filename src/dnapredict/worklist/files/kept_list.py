@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pydantic import ConfigDict, Field
 
 from dnapredict.data.files.json_records import StoredRecord
+from dnapredict.data.system_clock import utc_now
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.files.worklist_columns import COLUMNS, FIFTH, LOCATION_COLUMNS, NEEDS_COLUMN, SCHEMA
 
@@ -157,7 +158,7 @@ class ListIdentity:
     @classmethod
     def new(cls) -> "ListIdentity":
         """A new random id, and the present."""
-        return cls(secrets.token_hex(8), datetime.datetime.now(datetime.UTC))
+        return cls(secrets.token_hex(8), utc_now())
 
 
 @dataclass(frozen=True)

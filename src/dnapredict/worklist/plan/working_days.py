@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from dnapredict.data.contract.calendar_weeks import DAYS_A_WEEK, Days, monday_of
+from dnapredict.data.system_clock import utc_now
 
 LOCAL_ZONE: Final = ZoneInfo("Europe/London")
 
 
 def local_today(zone: datetime.tzinfo = LOCAL_ZONE) -> datetime.date:
     """Today's date by the clock of `zone`."""
-    return datetime.datetime.now(zone).date()
+    return utc_now().astimezone(zone).date()
 
 
 def call_by_day(day: Days, *, working_days_before: int) -> Days:

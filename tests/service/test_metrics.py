@@ -5,42 +5,18 @@ import re
 import urllib.request
 from pathlib import Path
 
+from tests.kept_states import MONDAY, monitored
 from tests.service.process import Running, running
 from tests.service.test_faults import ask, port_of, score
 
-from dnapredict.monitoring.monitor_state import LastingAlarm, MonitorState, keep_state, page_digest
 from dnapredict.service.prometheus_metrics import exposition
 
 MARK = "zebra-4711"
-MONDAY = datetime.date(2026, 10, 26)
 
 
 def told_by(service: Running) -> str:
     with urllib.request.urlopen(service.address + "/metrics", timeout=20) as answer:  # noqa: S310
         return str(answer.read().decode())
-
-
-def monitored(home: Path, **changes: object) -> MonitorState:
-    """A monitor run of last week is kept in the home."""
-    alarm = LastingAlarm(
-        what="level", grouping="all", group="all", raised=MONDAY, since=MONDAY, message="Everyone: 30 in 100 more."
-    )
-    values = {
-        "model_version": "7",
-        "created_at": datetime.datetime(2026, 11, 2, 9, tzinfo=datetime.UTC),
-        "synthetic": True,
-        "last_week": MONDAY,
-        "last_outcome_week": MONDAY,
-        "figures_from": MONDAY,
-        "level": 1.312,
-        "reach": 0.25,
-        "alarms": (alarm,),
-        "summary": "1 alarm holds.",
-        "page_sha256": page_digest("<h1>The page</h1>"),
-    }
-    state = MonitorState.model_validate(values | changes)
-    keep_state(state, "<h1>The page</h1>", home=home)
-    return state
 
 
 def test_all_workers_are_counted_together_by_known_addresses(tmp_path: Path) -> None:

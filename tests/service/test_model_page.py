@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 from starlette.testclient import TestClient
+from tests.kept_states import monitored
 from tests.service.conftest import served_at, wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
 from tests.service.test_failed_keys import sign_in
-from tests.service.test_metrics import monitored
 
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.service.api import model_documents

@@ -10,19 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.kept_states import CLAIM, registered, reported
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
-from dnapredict.config.trial_config import TrialConfig
-from dnapredict.pipeline.in_use.trial_state import ReportedTrial
-from dnapredict.registry.decision_ledger import Decisions, HeadFile, NewEntry
 from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.pages.rendering import day_words
 from dnapredict.service.week_counts import FIFTHS, Ending, WeekCounts, count_week
-from dnapredict.trial.pre_registration import PreRegistration
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -140,40 +137,6 @@ def test_a_week_without_calls_or_that_does_not_exist_is_a_page_too(client: TestC
 
 
 TODAY = local_today()
-CLAIM = "In this trial calls lowered missed appointments, beyond chance: 3.1 fewer of 100 appointments."
-
-
-def registered(home: Path, *, start: int, end: int) -> None:
-    """A trial is registered in the home, which starts and ends so many days from today."""
-    settings = TrialConfig(
-        name="Calls",
-        start=TODAY + datetime.timedelta(days=start),
-        end=TODAY + datetime.timedelta(days=end),
-        approved_by="The research committee",
-        why_ethical="Nobody knows yet whether these calls help anybody at all.",
-    )
-    registration = PreRegistration(registered_on=settings.start, settings=settings, share_drawn="1/5")
-    registration.write(home)
-    entry = NewEntry("trial", {"name": "Calls", "sha256": registration.sha256, "until": str(settings.end)})
-    Decisions(home, (HeadFile(home),)).create([entry])
-
-
-def reported(home: Path, claim: str = CLAIM, **changes: object) -> None:
-    """A trial report was made of the home."""
-    values = {
-        "name": "Calls",
-        "created_at": datetime.datetime(2026, 11, 2, 9, tzinfo=datetime.UTC),
-        "synthetic": True,
-        "window": (datetime.date(2026, 6, 1), datetime.date(2026, 10, 30)),
-        "claim": claim,
-        "claim_kind": "helps",
-        "effect": {"value": -0.031, "low": -0.043, "high": -0.019},
-        "versions": ("7",),
-    }
-    folder = home / "trial" / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    record = ReportedTrial.model_validate(values | changes)
-    (folder / "latest.json").write_text(record.model_dump_json(), encoding="utf-8")
 
 
 def text_of(client: TestClient) -> str:

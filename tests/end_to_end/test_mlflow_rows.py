@@ -56,6 +56,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
             ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
             ("sign", place / "report", *SIGNED, "--home", home),
             ("promote", "1", "--home", home),
+            ("monitor", extract, "--home", home, "--out", place / "monitor"),
         ):
             done = command(*step)
             assert done.returncode == 0, (step, done.stderr)
@@ -152,7 +153,7 @@ def test_the_page_opens_on_models_and_tells_runs_apart(shared: Shared):
         runs = asked.search_runs([experiment.experiment_id])
         names = [run.info.run_name for run in runs]
         assert len(set(names)) == len(names)
-        assert {run.data.tags["kind"] for run in runs} >= {"training", "rival", "audit"}
+        assert {run.data.tags["kind"] for run in runs} >= {"training", "rival", "audit", "monitor"}
         for run in runs:
             assert run.data.tags["mlflow.note.content"]
             assert run.data.tags["mlflow.source.name"].startswith("dnapredict ")
@@ -169,6 +170,23 @@ def test_an_audit_is_a_run_about_its_model_with_published_figures(shared: Shared
         published = json.loads((shared.home.parent / "report" / "audit.json").read_text())
         assert audit.data.tags["verdict"] == published["verdict"]
         assert audit.data.metrics["overall/reach"] == published["overall"]["rates"]["reach"]["value"]
+
+
+def test_a_monitor_run_is_a_run_about_its_model_with_a_step_for_each_week(shared: Shared):
+    for address in (shared.own, shared.server):
+        asked = client(address)
+        experiment = asked.get_experiment_by_name("dna-risk").experiment_id
+        (found,) = asked.search_runs([experiment], "tags.kind = 'monitor'")
+        run = asked.get_run(found.info.run_id)
+        assert run.info.run_name == "Monitor of version 1: no alarm"
+        assert [each.model_id for each in run.inputs.model_inputs] == [model_id(address)]
+        published = json.loads((shared.home.parent / "monitor" / "monitor.json").read_text())
+        weeks = [row["level"] for row in published["level"]]
+        steps = {each.step: each.value for each in asked.get_metric_history(run.info.run_id, "weekly/level")}
+        assert steps == {at: level for at, level in enumerate(weeks, start=1) if level is not None}
+        assert run.data.metrics["alarms"] == 0.0
+        assert "No alarm holds" in run.data.tags["mlflow.note.content"]
+        assert [each.path for each in asked.list_artifacts(run.info.run_id)] == ["monitor.html"]
 
 
 def test_another_machine_without_dnapredict_loads_the_teams_copy(shared: Shared, tmp_path: Path):
@@ -250,7 +268,11 @@ def test_versions_are_listed_with_what_was_decided(shared: Shared):
     assert (version["verdict"], version["signed"]) == (published["verdict"], "approve")
     assert 0.5 < version["test"]["auroc"] < 0.8
     assert "n" not in version["test"]
+    state = json.loads((shared.home / "monitor" / "latest.json").read_text())
+    assert version["monitor"] == state
+    assert version["trial"] is None
     text = command("versions", "--home", shared.home).stdout
+    assert f"  monitor, {state['created_at'][:10]}: No alarm holds, up to the week of" in text
     assert "Version 1: challenger, champion, in use, SYNTHETIC" in text
     assert "signed by A. Reviewer: approve" in text
 

@@ -14,14 +14,18 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 from starlette.testclient import TestClient
-from tests.service.conftest import wait_until_ready
+from tests.kept_states import monitored
+from tests.service.conftest import served_at, wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.process import ROOT
+from tests.service.test_failed_keys import sign_in
 
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.service.api import model_documents
 from dnapredict.service.api.model_documents import ModelDocuments
 from dnapredict.service.app import build
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.pages.model_pages import card_html
 
 EXAMPLE = ROOT / "fairness" / "example-report"
@@ -214,3 +218,64 @@ def test_a_worker_loads_no_library_of_audits_and_registries_before_somebody_read
     asked = f"import sys, dnapredict.service.web; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_a_monitor_run_the_page_says_how_to_make_one(client: TestClient) -> None:
+    page = client.get("/model").text
+    assert "Nobody has checked yet whether risks and outcomes still agree." in page
+    assert client.get("/model/monitor").status_code == 404
+
+
+def test_an_alarm_is_shown_with_what_moved_since_when_and_what_to_do(client: TestClient, home: Path) -> None:
+    monitored(home)
+    page = " ".join(client.get("/model").text.split())
+    assert '<strong class="nhsuk-tag nhsuk-tag--red">Alarm</strong>' in page
+    assert "An alarm holds since the week of Mon 26 Oct 2026." in page
+    assert "<li>Everyone: 30 in 100 more.</li>" in page
+    assert "Mon 2 Nov 2026" in page
+    assert "Week of Mon 26 Oct 2026; with outcomes, week of Mon 26 Oct 2026" in page
+    assert ">1.31<" in page
+    assert 'href="/model/monitor"' in page
+    whole = client.get("/model/monitor")
+    assert whole.text == "<h1>The page</h1>"
+    assert whole.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_without_an_alarm_that_is_shown_and_few_are_no_figure(client: TestClient, home: Path) -> None:
+    monitored(home, alarms=(), level=None, reach=None)
+    page = client.get("/model").text
+    assert "No alarm</strong>" in page
+    assert "Risks and outcomes agree as far as chance allows." in page
+    assert page.count("Too few to say") == 2
+
+
+def test_a_run_of_another_version_says_nothing_about_the_one_in_use(client: TestClient, home: Path) -> None:
+    monitored(home, model_version="6")
+    page = client.get("/model").text
+    assert "Version 7 has not been checked since it was put in use. The last check was of version 6." in page
+    assert "Everyone: 30 in 100 more." not in page
+
+
+def test_a_damaged_record_of_the_monitor_leaves_the_rest_of_the_page(client: TestClient, home: Path) -> None:
+    monitored(home)
+    (home / "monitor" / "latest.json").write_text("{")
+    assert "Nobody has checked yet whether risks" in client.get("/model").text
+    assert "dnapredict_requests_total" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("role", "team"), [(StaffRole.CLERK, "North"), (StaffRole.TEAM_LEAD, "North"), (StaffRole.REVIEWER, "")]
+)
+def test_a_clerk_is_told_to_go_on_and_those_who_answer_for_the_model_what_moved(
+    home: Path, role: StaffRole, team: str
+) -> None:
+    monitored(home)
+    key = api_keys.create_personal(home, name="A. Name", team=team, role=role)
+    with served_at(home) as client:
+        sign_in(client, key.token)
+        page = client.get("/model").text
+        status = client.get("/model/monitor").status_code
+    is_clerk = role is StaffRole.CLERK
+    assert ("Everyone: 30 in 100 more." in page) is not is_clerk
+    assert ("Work the list as before." in page) is is_clerk
+    assert status == (403 if is_clerk else 200)

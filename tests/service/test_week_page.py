@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.kept_states import CLAIM, registered, reported
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
@@ -17,8 +18,10 @@ from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.pages.rendering import day_words
 from dnapredict.service.week_counts import FIFTHS, Ending, WeekCounts, count_week
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
+from dnapredict.worklist.plan.working_days import local_today
 
 RULE = Disclosure(why="The rule of hospital statistics.")
 # Calls by fifth of deprivation in two weeks, and what may be printed of them ("-" is hidden). In the first, rounding
@@ -131,3 +134,65 @@ def test_a_week_without_calls_or_that_does_not_exist_is_a_page_too(client: TestC
     monday = re.search(r"nhsuk-caption-l\">\w{3} (\d+ \w+ \d{4}) to", answer.text)
     assert monday is not None
     assert datetime.datetime.strptime(monday[1], "%d %b %Y").weekday() == 0  # noqa: DTZ007 - a date
+
+
+TODAY = local_today()
+
+
+def text_of(client: TestClient) -> str:
+    return " ".join(re.sub("<[^>]+>", " ", client.get("/week").text).split())
+
+
+def test_without_a_trial_the_page_says_that_only_a_trial_can_tell(client: TestClient) -> None:
+    text = text_of(client)
+    assert "Do calls help?" not in text
+    assert "Only a trial can show that, and no trial is running here." in text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sentence"),
+    [
+        (0, 90, f"A trial of the calls runs until {day_words(TODAY + datetime.timedelta(days=90))}."),
+        (-90, 0, f"A trial of the calls runs until {day_words(TODAY)}."),
+        (7, 90, f"A trial of the calls runs from {day_words(TODAY + datetime.timedelta(days=7))} to "),
+        (-90, -1, f"ended on {day_words(TODAY - datetime.timedelta(days=1))}. Its report has not been made yet."),
+    ],
+)
+def test_a_registered_trial_is_told_with_its_dates(
+    client: TestClient, home: Path, start: int, end: int, sentence: str
+) -> None:
+    registered(home, start=start, end=end)
+    text = text_of(client)
+    assert sentence in text
+    assert "Only a trial can show that, and none has been reported here yet." in text
+
+
+def test_the_claim_of_the_last_report_is_told_word_for_word(client: TestClient, home: Path) -> None:
+    registered(home, start=-90, end=-1)
+    reported(home)
+    text = text_of(client)
+    assert CLAIM in text
+    assert "the trial ‘Calls’ of Mon 2 Nov 2026, about appointments from Mon 1 Jun 2026 to Fri 30 Oct 2026" in text
+    assert "Only a trial can show that" not in text
+    assert "Its report has not been made yet" not in text
+
+
+def test_while_a_trial_runs_its_claim_and_its_end_are_told_once_and_no_arm(client: TestClient, home: Path) -> None:
+    registered(home, start=-30, end=60)
+    reported(home, "It is not known yet whether calls help. The trial runs until 1 February 2027.")
+    text = text_of(client)
+    assert "It is not known yet whether calls help. The trial runs until 1 February 2027." in text
+    assert "A trial of the calls runs until" not in text
+    reported(home, name="Calls of last year")
+    assert "A trial of the calls runs until" in text_of(client)
+    page = client.get("/week").text.lower()
+    assert not re.search(r"control|treatment arm|held out|hold-out|stratum|arms", page)
+
+
+def test_a_registration_that_was_changed_is_said_and_no_date_of_it(client: TestClient, home: Path) -> None:
+    registered(home, start=-30, end=60)
+    path = home / "trial" / "Calls.json"
+    path.write_text(path.read_text().replace("Calls", "Other"))
+    answer = client.get("/week")
+    assert answer.status_code >= 500
+    assert "is not the registration whose digest stands in the ledger" in answer.text

@@ -47,6 +47,7 @@ ROLES: Final = """
     GET    | /model/report                      |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /model/report.html                 |       | yes  | yes   | yes   | yes  | yes      | yes           |
     GET    | /model/figures.html                |       | yes  | yes   | yes   | yes  | yes      | yes           |
+    GET    | /model/monitor                     |       |      | yes   |       | yes  | yes      | yes           |
     GET    | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /upload                            |       | yes  | yes   | yes   | yes  |          | yes           |
     POST   | /upload/columns                    |       | yes  | yes   | yes   | yes  |          | yes           |

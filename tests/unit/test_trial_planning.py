@@ -29,6 +29,9 @@ class LedgerOnly:
     def entries(self) -> tuple[DecisionEntry, ...]:
         return self._ledger.entries() if self._ledger.exists else ()
 
+    def log_trial(self, *_: object, **__: object) -> None:
+        """Nothing is logged without MLflow."""
+
     def enter(self, kind: str, data: Mapping[str, str]) -> DecisionEntry:
         return self._ledger.append(kind, data)  # type: ignore[arg-type]
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.model.evaluate.risk_metrics import RiskMetrics
     from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
+    from dnapredict.monitoring.monitor_state import MonitorState
     from dnapredict.pipeline import Trained
+    from dnapredict.pipeline.in_use.trial_state import ReportedTrial
     from dnapredict.registry.version_summaries import VersionSummary
     from dnapredict.worklist.batch import Progress as Rows
 
@@ -205,14 +207,33 @@ def _difference_lines(comparison: "ModelComparison") -> Iterator[str]:
                 yield f"    {name}: {difference.value:+.4f} (95% interval {interval})"
 
 
-def versions_json(summaries: "Sequence[VersionSummary]") -> list[dict[str, Any]]:
-    """Each version with its audit, signature and test metrics; null where so few rows may point at a patient."""
+def versions_json(
+    summaries: "Sequence[VersionSummary]",
+    *,
+    monitor: "MonitorState | None" = None,
+    trial: "ReportedTrial | None" = None,
+) -> list[dict[str, Any]]:
+    """Each version with its audit, signature and test metrics; null where so few rows may point at a patient.
+
+    `monitor` is the last monitor run where it watched the version, and `trial` the last trial report where the version
+    scored the trial; null otherwise.
+    """
     rule = _disclosure()
     return [
         asdict(summary)
         | {"test": None if summary.test is None or _is_small(summary.test, rule) else _ratios(summary.test)}
+        | {"monitor": None if (run := _of_version(summary, monitor)) is None else run.model_dump(mode="json")}
+        | {"trial": None if (report := _trial_of(summary, trial)) is None else report.model_dump(mode="json")}
         for summary in summaries
     ]
+
+
+def _of_version(summary: "VersionSummary", monitor: "MonitorState | None") -> "MonitorState | None":
+    return monitor if monitor is not None and monitor.model_version == summary.version else None
+
+
+def _trial_of(summary: "VersionSummary", trial: "ReportedTrial | None") -> "ReportedTrial | None":
+    return trial if trial is not None and summary.version in trial.versions else None
 
 
 def _ratios(metrics: "RiskMetrics") -> dict[str, float | int | None]:
@@ -220,8 +241,13 @@ def _ratios(metrics: "RiskMetrics") -> dict[str, float | int | None]:
     return {name: value for name, value in metrics.as_dict().items() if name != "n"}
 
 
-def versions_lines(summaries: "Sequence[VersionSummary]") -> Iterator[str]:
-    """The versions for a person, oldest first."""
+def versions_lines(
+    summaries: "Sequence[VersionSummary]",
+    *,
+    monitor: "MonitorState | None" = None,
+    trial: "ReportedTrial | None" = None,
+) -> Iterator[str]:
+    """The versions for a person, oldest first; `monitor` and `trial` as in `versions_json`."""
     rule = _disclosure()
     if not summaries:
         yield "No model is registered here. Next: dnapredict train EXTRACT"
@@ -236,6 +262,10 @@ def versions_lines(summaries: "Sequence[VersionSummary]") -> Iterator[str]:
         tested = "MLflow holds no figures" if summary.test is None else population_words(summary.test, rule)
         yield f"  test, booked a week or more ahead: {tested}"
         yield f"  audit: {_audit_words(summary)}"
+        if (run := _of_version(summary, monitor)) is not None:
+            yield f"  monitor, {run.created_at.date()}: {run.summary}"
+        if (report := _trial_of(summary, trial)) is not None:
+            yield f"  trial '{report.name}', {report.created_at.date()}: {report.claim}"
         if summary.problem:
             yield f"  scores no list: {summary.problem}"
 

@@ -115,18 +115,22 @@ def compare(
 def versions(home: Home = HOME, as_json: AsJson = False) -> None:
     """List the models of this home, with what was decided on each.
 
-    Prints alias, verdict and day of the last audit, the signature on it, the figures of the test, and which version is
-    in use. That is the ledger's word: an alias that was set in MLflow puts no version in use.
+    Prints alias, verdict and day of the last audit, the signature on it, the figures of the test, the last monitor run
+    and trial report, and which version is in use. That is the ledger's word: an alias that was set in MLflow puts no
+    version in use.
 
     Example:  dnapredict versions
     """
+    from dnapredict.monitoring.monitor_state import read_state
+    from dnapredict.pipeline.in_use.trial_state import last_reported
     from dnapredict.registry import Registry
 
-    summaries = Registry(home_option(home)).versions()
+    folder = home_option(home)
+    summaries, monitor, trial = Registry(folder).versions(), read_state(folder), last_reported(folder)
     if as_json:
-        sys.stdout.write(json.dumps({"versions": versions_json(summaries)}) + "\n")
+        sys.stdout.write(json.dumps({"versions": versions_json(summaries, monitor=monitor, trial=trial)}) + "\n")
         return
-    for line in versions_lines(summaries):
+    for line in versions_lines(summaries, monitor=monitor, trial=trial):
         typer.echo(line)
 
 

@@ -18,6 +18,7 @@ from dnapredict.model.evaluate.logistic import CalibrationLine, calibration_line
 from dnapredict.monitoring.alarms import Alarm, AuditedLevels, day_words, outcome_alarms
 from dnapredict.monitoring.estimated_performance import EstimatedPerformance, estimated_by_week
 from dnapredict.monitoring.input_drift import InputReference, InputWeeks, input_alarms, input_weeks
+from dnapredict.monitoring.monitor_state import LastingAlarm, MonitorState
 from dnapredict.monitoring.weekly_counts import GroupWeeks, WeeklyCounts, weekly_counts, weeks_of
 
 Floats = NDArray[np.float64]
@@ -148,6 +149,25 @@ class MonitorResult:
                 for week, each in self.estimates()
             ],
         }
+
+    def state(self, *, model_version: str, page_sha256: str) -> MonitorState:
+        """What the home keeps of this run: the state and the figures of everyone, as the page prints them."""
+        printed = ratios(self.counts.everyone, together=WEEKS_TOGETHER, rule=self.context.rule)
+        return MonitorState(
+            model_version=model_version,
+            created_at=self.context.created_at,
+            synthetic=self.context.synthetic,
+            last_week=self.weeks[-1].item(),
+            last_outcome_week=self.counts.weeks[-1].item(),
+            figures_from=self.counts.weeks[::WEEKS_TOGETHER][-1].item(),
+            level=_rounded(printed["level"][-1]),
+            reach=_rounded(printed["reach"][-1]),
+            alarms=tuple(
+                LastingAlarm(**{n: getattr(each, n) for n in LastingAlarm.model_fields}) for each in self.lasting
+            ),
+            summary=self.summary,
+            page_sha256=page_sha256,
+        )
 
     def estimates(self) -> Iterator[tuple[datetime.date, EstimatedPerformance]]:
         """The expected performance of each week with enough appointments for it to be printed."""

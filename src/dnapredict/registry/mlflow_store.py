@@ -36,7 +36,8 @@ _LEDGER_TAG: Final = "decisions"
 # MLflow's page opens an experiment of this kind on its runs and models, and others on pages for language models.
 _EXPERIMENT_TAGS: Final = {
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "Trainings, comparisons and audits of models of missed appointments, by dnapredict.",
+    "mlflow.note.content": "Trainings, comparisons, audits, monitor runs and trial reports of models of missed "
+    "appointments, by dnapredict.",
 }
 _MODEL_NOTE: Final = (
     "Risk that a patient misses an appointment, to offer help first where it is needed. Which version is in use is "

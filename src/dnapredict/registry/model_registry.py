@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
 from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
+from dnapredict.monitoring.monitor_state import MonitorState
 from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, write_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
@@ -51,8 +52,9 @@ from dnapredict.registry.promotion import (
 )
 from dnapredict.registry.run_logging import log_comparison, log_training, training_note
 from dnapredict.registry.served.audit_run import log_audit
+from dnapredict.registry.served.in_use_runs import log_monitor, log_trial
 from dnapredict.registry.served.model_logging import log_model
-from dnapredict.registry.served.team_server import TeamServer
+from dnapredict.registry.served.team_server import LogRun, TeamServer
 from dnapredict.registry.signatures import (
     audit_of,
     bound_versions,
@@ -338,9 +340,37 @@ class Registry:
         digest = keep_report(store, record, report)
         self.set_audit(name, verdict=verdict, digest=digest, details=details)
         log = partial(log_audit, report=report, verdict=verdict, digest=digest, began=began)
-        with store.writing():
-            log(store, record)
-        self._team.add_run(self.identity(name).model, log)
+        self._add_run((name,), log)
+
+    def log_monitor(
+        self,
+        name: str,
+        *,
+        state: MonitorState,
+        figures: Mapping[str, Any],
+        page: str,
+        began: datetime.datetime | None = None,
+    ) -> None:
+        """Log a monitor run of a version in MLflow; `figures` and `page` are its JSON and its page."""
+        self._add_run((name,), partial(log_monitor, state=state, figures=figures, page=page, began=began))
+
+    def log_trial(
+        self, names: Iterable[str], *, figures: Mapping[str, Any], page: str, began: datetime.datetime | None = None
+    ) -> None:
+        """Log a trial report in MLflow about the versions that scored the trial, of those in this home.
+
+        `figures` and `page` are its JSON and its page.
+        """
+        known = [name for name in names if self.has(name)]
+        self._add_run(known, partial(log_trial, figures=figures, page=page, began=began))
+
+    def _add_run(self, names: Sequence[str], log: LogRun) -> None:
+        """Log a run about versions, here and on the server that analysts share."""
+        if not self._store.has_database():  # a home without a model has no MLflow
+            return
+        with self._store.writing():
+            log(self._store, [self._record(name) for name in names])
+        self._team.add_run([self.identity(name).model for name in names], log)
 
     def last_audit(self) -> Path | None:
         """The newest kept report of any version here, None where there is none."""

@@ -1,8 +1,9 @@
 """Log a training as an MLflow run: parameters, metrics, datasets, child runs, charts, the model and its card."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
@@ -55,7 +56,8 @@ def open_run(
     Parameters
     ----------
     kind
-        What it is a run of, as the tag `kind`: `training`, `rival`, `trial`, `comparison`, `audit`.
+        What it is a run of, as the tag `kind`: `training`, `rival`, `trial` (of a tuning), `comparison`, `audit`,
+        `monitor`, `trial_report`.
     command
         The command that made it, shown by MLflow as its source.
     note
@@ -89,6 +91,13 @@ def _metrics(figures: Iterable[RunMetric]) -> list[Metric]:
     """Figures as metrics, all with the same time."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     return [Metric(figure.name, figure.value, now, figure.step) for figure in figures]
+
+
+def _log_metrics(store: TrackingStore, run_id: str, figures: Iterable[RunMetric]) -> None:
+    """Log any number of figures."""
+    metrics = _metrics(figures)
+    for start in range(0, len(metrics), _BATCH):
+        store.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
 
 def _log_inputs(store: TrackingStore, training: Training, stored: StoredModel, *, run_id: str) -> None:
@@ -196,9 +205,7 @@ def log_training(
     tags = run_tags(stored) | selection_tags(training)
     params = [Param(key, value) for key, value in run_parameters(stored).items()]
     client.log_batch(run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
-    metrics = _metrics(run_metrics(training))
-    for start in range(0, len(metrics), _BATCH):
-        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+    _log_metrics(store, run_id, run_metrics(training))
     client.log_text(run_id, model_card(training, stored), "model-card.md")
     worth = stored.manifest.provenance.config.worth
     register = stored.manifest.provenance.register_of_factors
@@ -239,7 +246,7 @@ def log_comparison(store: TrackingStore, comparison: ModelComparison, *, version
 
 def log_linked_run(
     store: TrackingStore,
-    model_id: str,
+    model_ids: Sequence[str],
     *,
     name: str,
     kind: str,
@@ -247,20 +254,29 @@ def log_linked_run(
     note: str,
     tags: Mapping[str, str],
     figures: Iterable[RunMetric] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
     began: datetime | None = None,
 ) -> str:
-    """Log a run about a registered model, which MLflow shows on the page of the model too, and return its id.
+    """Log a run about registered models, which MLflow shows on the page of each model too, and return its id.
 
-    For audits, and for whatever else is measured of a version later. Only published figures may be given: MLflow has no
-    disclosure control.
+    For audits, monitor runs, trial reports, and whatever else is measured of a version later. Only published figures
+    and `files` (texts by name) may be given: MLflow has no disclosure control.
     """
     client = store.client
     run_id = open_run(store, name=name, kind=kind, command=command, note=note, began=began)
-    client.log_batch(run_id, metrics=_metrics(figures), tags=[RunTag(key, value) for key, value in tags.items()])
-    if model_id:
-        client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    _log_metrics(store, run_id, figures)
+    for file, text in files.items():
+        client.log_text(run_id, text, file)
+    if model_ids:
+        client.log_inputs(run_id, models=[LoggedModelInput(model_id) for model_id in model_ids])
     client.set_terminated(run_id)
     return run_id
+
+
+def model_ids_of(records: Iterable[Any]) -> tuple[str, ...]:
+    """The logged models behind MLflow's records of versions."""
+    return tuple(str(record.model_id or str(record.source).rpartition("/")[2]) for record in records)
 
 
 def training_note(training: Training, stored: StoredModel) -> str:

@@ -5,17 +5,20 @@ patient's number in a mistyped address would appear in the metrics.
 """
 
 import contextlib
+import datetime
 import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dnapredict.monitoring.monitor_state import MonitorState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # The folder in which BentoML's workers share their metrics, so that one of them can report all.
@@ -100,17 +103,71 @@ def _background_figures() -> tuple[Any, Any]:
     )
 
 
-def exposition() -> bytes:
-    """The metrics of all workers in Prometheus's text format."""
+def exposition(state: MonitorState | None = None, *, today: datetime.date = datetime.date.min) -> bytes:
+    """The metrics of all workers in Prometheus's text format, and those of the last monitor run.
+
+    Parameters
+    ----------
+    state
+        The last monitor run of the home; None if there was none, and then there are no gauges of it.
+    today
+        The day from which the weeks since the last outcome are counted.
+    """
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    monitored = b"" if state is None else generate_latest(_monitor_registry(state, today))
     if _SHARED_BY_WORKERS not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest(REGISTRY) + monitored
     _forget_ended_workers(Path(os.environ[_SHARED_BY_WORKERS]))
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-    return generate_latest(together)
+    return generate_latest(together) + monitored
+
+
+_MONITOR_GAUGES: Final = {
+    "level_ratio": "Missed appointments divided by predicted ones, of everyone, as the monitor's page prints it.",
+    "reach_ratio": "Share of the missed appointments that was on the list, as the monitor's page prints it.",
+    "alarms": "Alarms of the monitor that hold.",
+    "weeks_since_outcome": "Calendar weeks since the last week with an outcome.",
+    "last_run_timestamp_seconds": "When the model in use was last monitored, in seconds since 1970.",
+}
+
+
+@dataclass(frozen=True)
+class _MonitorCollector:
+    """The gauges of a monitor run, by the version that was watched; a figure that is not printed has none.
+
+    prometheus_client's own gauges would be kept in the files that workers share, and outlive the run.
+    """
+
+    state: MonitorState
+    today: datetime.date
+
+    def collect(self) -> Iterator[Any]:
+        """One gauge after the other."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        values = {
+            "level_ratio": self.state.level,
+            "reach_ratio": self.state.reach,
+            "alarms": len(self.state.alarms),
+            "weeks_since_outcome": self.state.weeks_since_outcome(self.today),
+            "last_run_timestamp_seconds": self.state.created_at.timestamp(),
+        }
+        for name, value in values.items():
+            if value is not None:
+                gauge = GaugeMetricFamily(f"dnapredict_monitor_{name}", _MONITOR_GAUGES[name], labels=["model_version"])
+                gauge.add_metric([self.state.model_version], value)
+                yield gauge
+
+
+def _monitor_registry(state: MonitorState, today: datetime.date) -> Any:
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    registry.register(_MonitorCollector(state, today))
+    return registry
 
 
 def _forget_ended_workers(folder: Path) -> None:

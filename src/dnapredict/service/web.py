@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.errors import ModelError
+from dnapredict.monitoring.monitor_state import readable_state
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
 from dnapredict.service.api.openapi import description
@@ -36,12 +38,13 @@ from dnapredict.service.pages.lists.list_view import LIST_PAGES
 from dnapredict.service.pages.lists.returned_page import WORKBOOK
 from dnapredict.service.pages.lists.row_forms import ASSIGN, DELETE, MEND
 from dnapredict.service.pages.live import LIVE, LiveLists
-from dnapredict.service.pages.model_pages import MODEL, REPORT, REPORT_FILE, TABLES
+from dnapredict.service.pages.model_pages import MODEL, MONITOR, REPORT, REPORT_FILE, TABLES
 from dnapredict.service.pages.page_routes import STATIC_PATH, page_routes
 from dnapredict.service.pages.rendering import error_page
 from dnapredict.service.pages.upload_pages import UPLOAD, UPLOAD_COLUMNS
 from dnapredict.service.pages.week_page import WEEK
 from dnapredict.service.prometheus_metrics import CONTENT_TYPE, exposition
+from dnapredict.worklist.plan.working_days import local_today
 
 _JSON: Final = frozenset({"application/json"})
 _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
@@ -82,6 +85,7 @@ _COUNTED: Final = frozenset(
         REPORT,
         REPORT_FILE,
         TABLES,
+        MONITOR,
         UPLOAD,
         UPLOAD_COLUMNS,
         WEEK,
@@ -163,7 +167,7 @@ def web_app(
             Route("/v1/model", _model_view(champion)),
             *(Route(path, _post_only) for path in _POSTED),
             Route("/docs.json", docs),
-            Route("/metrics", _metrics),
+            Route("/metrics", _metrics_view(lists.home)),
             Route("/{path:path}", _not_found),
         ]
     )
@@ -186,8 +190,13 @@ def _model_view(champion: Champion) -> Callable[[Request], Response]:
     return model
 
 
-def _metrics(_: Request) -> Response:
-    return Response(exposition(), headers={"content-type": CONTENT_TYPE})
+def _metrics_view(home: Path) -> Callable[[Request], Response]:
+    def metrics(_: Request) -> Response:
+        # Without the gauges of a damaged record, the others are still there, and an alert on their absence works.
+        content = exposition(readable_state(home), today=local_today())
+        return Response(content, headers={"content-type": CONTENT_TYPE})
+
+    return metrics
 
 
 def _post_only(_: Request) -> Response:

@@ -14,6 +14,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import ModelError, UsageError
 from dnapredict.pipeline.in_use.trial_planning import registered_trials
+from dnapredict.pipeline.in_use.trial_state import keep_reported
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
 from dnapredict.registry.decision_ledger import DecisionEntry
@@ -49,7 +50,8 @@ def report_trial(
 
     Where the planned analysis shows that ranking by benefit keeps more appointments, the benefit model is written to
     `HOME/trial/benefit.json`; lists use it once `rank_by = "benefit"` stands in serving/worklist.toml, and an audit by
-    that rule decides on it as on any list.
+    that rule decides on it as on any list. The home keeps the claim, for the page of the week, and MLflow a run of the
+    report.
 
     Parameters
     ----------
@@ -71,11 +73,12 @@ def report_trial(
     """
     from dnapredict.fairness import remembered  # fairlearn and matplotlib take seconds to import
     from dnapredict.trial.trial_assessment import assess_trial, trial_window
-    from dnapredict.trial.trial_report import ReportProvenance, require_free, write_report
+    from dnapredict.trial.trial_report import ReportProvenance, as_json, require_free, write_report
 
     if pounds_per_call is not None and pounds_per_call < 0:
         raise UsageError(f"A call that costs {pounds_per_call} pounds was given; expected 0 or more.")
     require_free(out)
+    began = datetime.datetime.now(datetime.UTC)
     store, registry = OutcomeStore(home), Registry(home)
     rows = store.read()
     trial = _registered(_name_of(rows, name), registry, home=home)
@@ -91,6 +94,10 @@ def report_trial(
         provenance = ReportProvenance(digest, code_revision(), synthetic=_is_synthetic(rows, registry))
         memory.keep(result.publication)
         page = write_report(result, out, provenance=provenance, rule=rule)
+    versions = _versions_of(rows.filter(pc.equal(rows["trial"], trial.name)))
+    keep_reported(result, home, versions=versions, synthetic=provenance.synthetic)
+    text = page.read_bytes().decode()
+    registry.log_trial(versions, figures=as_json(result, provenance), page=text, began=began)
     return TrialReport(result, page, _kept_model(result, home))
 
 
@@ -150,8 +157,12 @@ def _day_of(entry: DecisionEntry) -> datetime.date:
 
 def _is_synthetic(rows: pa.Table, registry: Registry) -> bool:
     """Whether a model scored these appointments that was trained on made-up patients."""
-    versions = pc.unique(rows["model_version"].drop_null()).to_pylist()
-    return any(_tag(registry, version) == _YES for version in versions)
+    return any(_tag(registry, version) == _YES for version in _versions_of(rows))
+
+
+def _versions_of(rows: pa.Table) -> tuple[str, ...]:
+    """The versions that scored these appointments."""
+    return tuple(sorted(pc.unique(rows["model_version"].drop_null()).to_pylist()))
 
 
 def _tag(registry: Registry, version: str) -> str:

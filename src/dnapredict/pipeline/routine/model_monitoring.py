@@ -26,6 +26,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.monitoring.alarms import AuditedLevels
 from dnapredict.monitoring.input_drift import InputReference
+from dnapredict.monitoring.monitor_state import keep_state, page_digest
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
 from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
@@ -75,7 +76,8 @@ def monitor(
     """Watch the champion of the home, or the risks of the file `scores`, on the outcomes of the extract at `path`.
 
     The champion is watched on appointments since the start of its test period, which its training did not see; without
-    an extract, on the appointments in the outcome store that it scored.
+    an extract, on the appointments in the outcome store that it scored. The home keeps the last state of the champion,
+    and MLflow a run of it.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def monitor(
     from dnapredict.monitoring.monitor_result import watch
 
     monitor_report.require_free(out)
-    registry = Registry(home)
+    registry, began = Registry(home), datetime.datetime.now(datetime.UTC)
     if scores is not None and path is None:
         raise UsageError("--scores needs an EXTRACT with the outcomes of the scored appointments.")
     if scores is None and not registry.has(CHAMPION):
@@ -102,7 +104,18 @@ def monitor(
     else:
         watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
     result = watch(watched, context)
-    return Monitored(result, monitor_report.write(result, out))
+    report = monitor_report.write(result, out)
+    if scores is None:
+        _keep(result, report, registry, began=began)
+    return Monitored(result, report)
+
+
+def _keep(result: "MonitorResult", report: Path, registry: Registry, *, began: datetime.datetime) -> None:
+    """Keep the state of the model in use in the home, for the service, and log the run in MLflow."""
+    page, version = report.read_bytes().decode(), registry.version_of(CHAMPION)
+    state = result.state(model_version=version, page_sha256=page_digest(page))
+    keep_state(state, page, home=registry.home)
+    registry.log_monitor(version, state=state, figures=result.figures(), page=page, began=began)
 
 
 def _stored(home: Path, *, setting: Setting, policy: Policy, registry: Registry) -> tuple["Watched", "MonitorContext"]:

@@ -3,13 +3,13 @@
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from dnapredict.model.report.training_records import RunMetric
 from dnapredict.registry.mlflow_store import TrackingStore
-from dnapredict.registry.run_logging import log_linked_run
+from dnapredict.registry.run_logging import log_linked_run, model_ids_of
 
 _FIGURES: Final = "audit.json"
 _NOT_IN_NAMES: Final = re.compile(r"[^\w\-. /]", re.ASCII)
@@ -18,22 +18,24 @@ _OVERALL: Final = ("reach", "selection_rate", "base_rate", "precision")
 
 def log_audit(
     store: TrackingStore,
-    record: Any,
+    records: Sequence[Any],
     report: Path,
     *,
     verdict: str,
     digest: str,
     began: datetime.datetime | None = None,
 ) -> str:
-    """Log the audit in the folder `report` as a run about MLflow's `record` of a version, and return its id.
+    """Log the audit in the folder `report` as a run about a version, and return its id.
 
-    Only what `audit.json` publishes, which is rounded and suppressed, and none of its counts.
+    `records` holds MLflow's record of the version alone. Only what `audit.json` publishes is logged, which is rounded
+    and suppressed, and none of its counts.
     """
+    (record,) = records
     figures = _read(report / _FIGURES)
     gates = {f"gate_{gate['code']}": str(gate["verdict"]) for gate in figures.get("gates", ())}
     return log_linked_run(
         store,
-        str(record.model_id or str(record.source).rpartition("/")[2]),
+        model_ids_of(records),
         name=f"Audit of version {record.version}: {verdict}",
         kind="audit",
         command=f"dnapredict audit --model {record.version}",
@@ -59,17 +61,17 @@ def _metrics(figures: Mapping[str, Any]) -> Iterator[RunMetric]:
     overall = figures.get("overall", {})
     rates = overall.get("rates", {}) | {"observed_over_expected": overall.get("observed_over_expected")}
     for name in (*_OVERALL, "observed_over_expected"):
-        yield from _interval(f"overall/{name}", rates.get(name))
+        yield from interval_metrics(f"overall/{name}", rates.get(name))
     for finding in figures.get("findings", ()):
         name = f"gap/{finding['grouping']}/{finding['group']['code']}"
-        yield from _interval(_NOT_IN_NAMES.sub("_", name), finding.get("gap"))
+        yield from interval_metrics(_NOT_IN_NAMES.sub("_", name), finding.get("gap"))
 
 
-def _interval(name: str, figure: Mapping[str, float] | None) -> Iterator[RunMetric]:
-    """A figure and the ends of its interval; nothing where it is suppressed."""
-    if not figure or figure.get("value") is None:
+def interval_metrics(name: str, figure: Mapping[str, float] | None, *, value: str = "value") -> Iterator[RunMetric]:
+    """A figure, by its key `value`, and the ends of its interval; nothing where it is suppressed."""
+    if not figure or figure.get(value) is None:
         return
-    yield RunMetric(name, float(figure["value"]))
+    yield RunMetric(name, float(figure[value]))
     for end in ("low", "high"):
         if figure.get(end) is not None:
             yield RunMetric(f"{name}/{end}", float(figure[end]))

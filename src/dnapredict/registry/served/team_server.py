@@ -6,7 +6,7 @@ another machine needs to load the model. Where the server refuses, the work in t
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +20,9 @@ from dnapredict.registry.served.model_logging import log_model
 
 _LOG: Final = logging.getLogger("dnapredict.registry")
 _VARIABLE: Final = "MLFLOW_TRACKING_URI"
+
+LogRun = Callable[[TrackingStore, Sequence[Any]], str]
+"""Logs a run about versions, given a store and its records of them; returns the id of the run."""
 
 
 class TeamServer:
@@ -57,12 +60,12 @@ class TeamServer:
 
         self._send(name)
 
-    def add_run(self, digest: str, log: Callable[[TrackingStore, Any], str]) -> None:
-        """Log a run about the version whose manifest has that digest; `log` takes the store and MLflow's record."""
+    def add_run(self, digests: Iterable[str], log: LogRun) -> None:
+        """Log a run about the versions whose manifests have these digests, of those that the server has a copy of."""
 
         def add(store: TrackingStore) -> None:
-            if (copy := self._copy_of(store, digest)) is not None:
-                log(store, copy)
+            if copies := [copy for digest in digests if (copy := self._copy_of(store, digest)) is not None]:
+                log(store, copies)
 
         self._send(add)
 

@@ -30,6 +30,8 @@ _CALLERS: Final = _ADMINISTRATORS | {KeyScope.LIST, StaffRole.CLERK, StaffRole.T
 _LEADS: Final = _ADMINISTRATORS | {StaffRole.TEAM_LEAD}
 _PEOPLE: Final = _CALLERS | {StaffRole.REVIEWER}
 _ALL: Final = _PEOPLE | _PROGRAMS
+# Those who answer for the model. A clerk works the list in the same way whatever the monitor says.
+_WATCHERS: Final = _LEADS | {StaffRole.REVIEWER}
 
 
 # The first pattern that matches a whole path decides.
@@ -37,6 +39,7 @@ _RULES: Final = (
     (re.compile(r"/v1/score"), _PROGRAMS),
     (re.compile(r"/metrics"), _ADMINISTRATORS),
     (re.compile(r"/v1/model|/docs\.json|/schema\.json"), _ALL),
+    (re.compile(r"/model/monitor"), _WATCHERS),
     # Pages without a patient: the model and its audit, and the figures of a week.
     (re.compile(r"/model(/.*)?|/week(/.*)?"), _PEOPLE),
     (re.compile(r"/sign-out"), _PEOPLE),

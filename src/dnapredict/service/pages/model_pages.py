@@ -1,7 +1,8 @@
-"""The page about the model: the first page of its fairness audit, its card, and the whole report."""
+"""The page about the model: its fairness audit, the state of its monitor and its card, and both whole reports."""
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -12,8 +13,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DnapredictError
+from dnapredict.monitoring.monitor_state import read_page, readable_state
 from dnapredict.service.api.champion import Champion
 from dnapredict.service.api.model_documents import DocumentCache
+from dnapredict.service.auth.permissions import may_reach
+from dnapredict.service.auth.staff import SIGNED_IN
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.rendering import error_page, page
 
@@ -22,6 +26,7 @@ REPORT: Final = MODEL + "/report"
 # The two pages of a report name each other as files of one folder.
 REPORT_FILE: Final = MODEL + "/report.html"
 TABLES: Final = MODEL + "/figures.html"
+MONITOR: Final = MODEL + "/monitor"
 # The report is one file with inline styles and images, without scripts or requests.
 _REPORT_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -34,8 +39,8 @@ _DECISIONS: Final = {
 }
 
 
-def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute]:
-    """The routes of the pages about the champion."""
+def model_routes(champion: Champion, cache: DocumentCache, *, home: Path) -> Sequence[BaseRoute]:
+    """The routes of the pages about the champion, and of the page of the last monitor run of the home."""
 
     def model(_: Request) -> Response:
         try:
@@ -52,6 +57,9 @@ def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute
             card=card_html(documents.card),
             decision=_DECISIONS.get(documents.tags.get("signed_decision", ""), ""),
             report_address=REPORT,
+            monitor=readable_state(home),
+            monitor_address=MONITOR,
+            sees_monitor=_sees_monitor(),
         )
 
     def report(request: Request) -> Response:
@@ -67,7 +75,22 @@ def model_routes(champion: Champion, cache: DocumentCache) -> Sequence[BaseRoute
             return error_page("There is no page of tables", "It is not kept here as it was written.", status=404)
         return HTMLResponse(content, headers={"content-security-policy": _REPORT_POLICY})
 
-    return [Route(MODEL, model), *(Route(path, report) for path in (REPORT, REPORT_FILE, TABLES))]
+    def monitor(_: Request) -> Response:
+        state = readable_state(home)
+        content = None if state is None else read_page(home, state)
+        if content is None:
+            sentence = "The model in use was not monitored here, or the page is not kept as it was written."
+            return error_page("There is no page of the monitor", sentence, status=404)
+        return HTMLResponse(content, headers={"content-security-policy": _REPORT_POLICY})
+
+    reports = [Route(path, report) for path in (REPORT, REPORT_FILE, TABLES)]
+    return [Route(MODEL, model), *reports, Route(MONITOR, monitor)]
+
+
+def _sees_monitor() -> bool:
+    """Whether the person who asks answers for the model; a clerk is told only whether anything has to be done."""
+    person = SIGNED_IN.get()
+    return person is not None and may_reach({person.role}, MONITOR)
 
 
 def card_html(markdown: str) -> str:

@@ -76,7 +76,7 @@ def page_routes(
         *UploadPages(lists).routes(),
         *RowForms(lists).routes(),
         *week_routes(lists),
-        *model_routes(champion, documents),
+        *model_routes(champion, documents, home=lists.lists.home),
         *plain_routes(champion),
         *SignInPages(accounts, failed).routes(),
         Mount(STATIC_PATH, StaticFiles(directory=Path(__file__).with_name("static"))),

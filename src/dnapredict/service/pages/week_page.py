@@ -17,14 +17,17 @@ from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages
-from dnapredict.service.pages.rendering import day_words, error_page, page
+from dnapredict.service.pages.rendering import day_words, error_page, local_day, page
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
 if TYPE_CHECKING:
+    from dnapredict.pipeline.in_use.trial_state import TrialState
     from dnapredict.service.week_counts import Ending, WeekCounts
 
 WEEK: Final = "/week"
+# How a claim says when its trial ends (`trial.claims`, whose libraries take seconds to import).
+_END_IN_CLAIM: Final = " The trial runs until "
 _A_WEEK: Final = datetime.timedelta(days=7)
 _FIFTH_WORDS: Final = {
     "1": "The most deprived fifth of England",
@@ -67,12 +70,16 @@ def _monday(text: str) -> datetime.date:
 
 
 def _week_page(pages: ListPages, monday: datetime.date) -> Response:
-    from dnapredict.service.week_counts import count_week  # imports libraries of the audit, which take seconds
+    # These import libraries of the audit and of the registry, which take seconds.
+    from dnapredict.pipeline.in_use.trial_state import trial_state
+    from dnapredict.service.week_counts import count_week
 
     entries = pages.actions.entries_of_week(monday)
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
     counts = count_week(entries, _fifths(pages, entries), rule, ended=_endings(pages, entries))
     this_monday = _monday("")
+    # What is known of the trial today, whichever week is shown: it is the same for all of them, and names no arm.
+    trial = trial_state(pages.lists.home, local_today())
     return page(
         "week.html",
         here=WEEK,
@@ -93,11 +100,29 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
         endings=[
             (ending.value.capitalize(), _number(count, rule.suppress_below)) for ending, count in counts.endings.items()
         ],
+        reported=trial.reported,
+        reported_on=day_words(local_day(trial.reported.created_at)) if trial.reported else "",
+        trial_notice=_trial_notice(trial, local_today()),
         before=(monday - _A_WEEK).isoformat(),
         after=(monday + _A_WEEK).isoformat() if monday < this_monday else "",
         suppress_below=rule.suppress_below,
         round_to=rule.round_to,
     )
+
+
+def _trial_notice(trial: "TrialState", today: datetime.date) -> str:
+    """A sentence about the registered trial; "" without one, and where the claim of its report says it."""
+    registered, reported = trial.registered, trial.reported
+    is_reported = registered is not None and reported is not None and reported.name == registered.name
+    if registered is None or (is_reported and today > registered.end):
+        return ""
+    if is_reported and reported is not None and _END_IN_CLAIM in reported.claim:
+        return ""
+    if today < registered.start:
+        return f"A trial of the calls runs from {day_words(registered.start)} to {day_words(registered.end)}."
+    if today <= registered.end:
+        return f"A trial of the calls runs until {day_words(registered.end)}."
+    return f"A trial of the calls ended on {day_words(registered.end)}. Its report has not been made yet."
 
 
 def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:

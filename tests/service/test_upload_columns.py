@@ -258,6 +258,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every workbook is long enough for a page with progress, which has a step each hundredth of a second."""
     monkeypatch.setattr(upload_pages, "_LONG_WORKBOOK", 0)
     monkeypatch.setattr(upload_pages, "_SECONDS_A_STEP", 0.01)
+    monkeypatch.setattr(upload_pages, "_STEPS_UNTIL_LATE", 3)
 
 
 @pytest.mark.usefixtures("slowly")
@@ -268,6 +269,7 @@ def test_the_page_counts_the_rows_while_a_workbook_is_read_and_then_leads_to_the
     counted = re.findall(r"<span>([\d,]+) rows</span>", reading.partition("Reading the file:")[2])
     assert {"2,000", "4,000", "5,000"} <= set(counted)
     assert counted == sorted(counted, key=lambda rows: int(rows.replace(",", "")))
+    assert 'look under <a href="/lists">Recent lists</a> in a few minutes, before you send the file again' in reading
     (address,) = re.findall(r'<meta http-equiv="refresh" content="0; url=(/lists/[0-9a-f]{16})">', scoring)
     assert "Out of 5,000 appointments on the list." in client.get(address).text
     assert answer.text.rstrip().endswith("</html>")

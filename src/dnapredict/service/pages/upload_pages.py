@@ -21,7 +21,7 @@ from dnapredict.service.api.scoring_endpoints import uploaded
 from dnapredict.service.api.uploaded_lists import ReadUpload
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.pages.lists.list_pages import ListPages, worked_on
-from dnapredict.service.pages.lists.list_view import list_address
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, list_address
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import block_text, page, page_text
 from dnapredict.worklist.files.kept_list import KeptList
@@ -35,8 +35,12 @@ _LONG_ROWS: Final = 2_000
 # machine. Every CSV is read in less than a second.
 _LONG_WORKBOOK: Final = 100_000
 _SECONDS_A_STEP: Final = 1.0
-# Below `seconds_to_answer` of the service, which would cut the page off without a word.
-_MOST_SECONDS: Final = 45.0
+# The service cuts a page off after `seconds_to_answer` (60), while the work goes on; before that the page says so.
+_STEPS_UNTIL_LATE: Final = 20
+_LATE: Final = (
+    f'This takes longer than usual. It goes on without this page: look under <a href="{LIST_PAGES}">Recent lists</a> '
+    "in a few minutes, before you send the file again."
+)
 _FAILED: Final = "The list could not be scored or kept; the log of the service names the cause."
 _LOG: Final = logging.getLogger("dnapredict.service")
 _STEPS: Final = "<!-- steps -->"
@@ -116,8 +120,8 @@ class UploadPages:
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=reading.upload.name).split(_STEPS)
         yield start + '<p class="dna-upload-progress">Reading the file:'
-        while not (await asyncio.wait([reading.future], timeout=_SECONDS_A_STEP))[0]:
-            yield f" <span>{reading.rows:,} rows</span>"
+        async for step in _steps_of(reading.future, lambda _: f"{reading.rows:,} rows"):
+            yield step
         try:
             read = reading.future.result()
         except DnapredictError as error:
@@ -128,11 +132,19 @@ class UploadPages:
             return
         yield f' <span>{read.table.num_rows:,} rows</span></p><p class="dna-upload-progress">Scoring since:'
         scoring = asyncio.ensure_future(run_in_threadpool(self.pages.scoring.upload, read))
-        seconds = 0.0
-        while not (await asyncio.wait([scoring], timeout=_SECONDS_A_STEP))[0]:
-            seconds += _SECONDS_A_STEP
-            yield f" <span>{seconds:.0f} s</span>"
+        async for step in _steps_of(scoring, lambda seconds: f"{seconds:.0f} s"):
+            yield step
         yield "</p>" + _last_step(scoring) + end
+
+
+async def _steps_of(work: "asyncio.Future[Any]", words: Callable[[float], str]) -> AsyncIterator[str]:
+    """The words of each step, by the seconds so far, until the work ends; after a long time, where to look later."""
+    steps = 0
+    while not (await asyncio.wait([work], timeout=_SECONDS_A_STEP))[0]:
+        steps += 1
+        yield f" <span>{words(steps * _SECONDS_A_STEP)}</span>"
+        if steps == _STEPS_UNTIL_LATE:
+            yield f" <strong>{_LATE}</strong>"
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def moved(rows: pa.Table) -> pa.Table:
 def next_patient(browser: requests.Session, page: str) -> requests.Response:
     """The next patient of the list: two requests, since call mode leads to the page of a line."""
     shown = browser.get(page + "/call")
-    assert re.search(r"/call/\d+$", shown.url), shown.url
+    assert re.search(r"/call/\d+(#call)?$", shown.url), shown.url
     return shown
 
 

@@ -40,6 +40,11 @@ class Served:
         """The processes that answer."""
         return [each for each in self._children() if "worker" in " ".join(_command(each))]
 
+    def processor_s(self) -> float:
+        """Seconds of user and system time that the processes that answer have used since they began."""
+        times = [each.cpu_times() for each in self.workers()]
+        return sum(each.user + each.system for each in times)
+
     def memory_mb(self) -> float:
         """Memory of all its processes, what they share counted once where the system tells."""
         total = 0.0
@@ -63,11 +68,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def ours(home: Path, *, before: Sequence[str] = (), **environment: str) -> Iterator[Served]:
-    """`dnapredict serve` on the home, ready, started through the words `before`."""
+def ours(home: Path, *, before: Sequence[str] = (), folder: Path = HERE.parent, **environment: str) -> Iterator[Served]:
+    """`dnapredict serve` on the home, ready, started through the words `before`.
+
+    `folder` is its working directory: a `serving/worklist.toml` there is used instead of the one of this checkout.
+    """
     port = free_port()
     command = [*before, sys.executable, "-c", OURS, "serve", "--home", str(home), "--port", str(port)]
-    with _running(command, port, environment) as served:
+    with _running(command, port, environment, folder=folder) as served:
         yield served
 
 
@@ -87,12 +95,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[Served]:
+def _running(
+    command: list[str], port: int, environment: dict[str, str], *, folder: Path = HERE.parent
+) -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as state:
         path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "src")])
         settings = os.environ | QUIET | {"BENTOML_HOME": state, "PYTHONPATH": path} | environment
         with (Path(state) / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=HERE.parent, env=settings, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, cwd=folder, env=settings, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process)
             yield Served(port, process)

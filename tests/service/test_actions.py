@@ -74,6 +74,7 @@ def test_what_another_worker_records_is_found_among_many(actions: Actions, log: 
         other_worker.record("l", line(appointment), Outcome.NO_ANSWER, seen=None, details=CallDetails(Barrier.OTHER))
         actions.record("l", line(appointment), Outcome.CONFIRMED)
         assert actions.entries(listed) == other_worker.entries(listed) == Actions(log, Hashes(tmp_path)).entries(listed)
+        assert actions.entries(listed) == actions.entries(list(listed))
     assert sorted(actions.entries(listed)) == ["1999", "7", "8"]
 
 
@@ -93,6 +94,37 @@ def test_a_log_that_was_put_back_from_a_backup_is_read_again(tmp_path: Path) -> 
     assert list(Actions(found[1], hashes).latest(listed)) == ["3", "4", "5"]
     for log in found:
         log.close()
+
+
+def test_a_list_whose_actions_were_read_forgets_those_that_are_gone_from_the_log(tmp_path: Path) -> None:
+    """After a restore from a backup, and after retention; a list keeps its actions between two patients."""
+    listed, hashes = ListedAppointments(str(number) for number in range(2_000)), Hashes(tmp_path)
+    first, restored = ScoringLog(tmp_path / "first"), ScoringLog(tmp_path / "restored")
+    for appointment in ("1", "2"):
+        Actions(first, hashes).record("l", line(appointment), Outcome.CONFIRMED)
+    assert list(Actions(first, hashes).entries(listed)) == ["1", "2"]
+    for appointment, day in (("3", "2020-01-06"), ("4", "2026-01-06"), ("5", "2026-01-06")):
+        entry = {
+            "at": f"{day}T09:00:00+00:00",
+            "asked_by": "key",
+            "list": "l",
+            "appointment": hashes.of("appointment", appointment),
+            "patient": None,
+            "clinic": None,
+            "site": None,
+            "outcome": "confirmed",
+            **CallDetails().columns,
+        }
+        restored.write_action(entry)
+    assert sorted(Actions(restored, hashes).entries(listed)) == ["3", "4", "5"]
+    assert restored.remove_before(datetime.date(2025, 1, 1)) == 1
+    assert sorted(Actions(restored, hashes).entries(listed)) == ["4", "5"]
+    assert restored.remove_before(datetime.date(2026, 6, 1)) == 2
+    assert Actions(restored, hashes).entries(listed) == {}
+    Actions(restored, hashes).record("l", line("6"), Outcome.CONFIRMED)
+    assert list(Actions(restored, hashes).entries(listed)) == ["6"]
+    first.close()
+    restored.close()
 
 
 def test_barrier_offer_and_call_back_are_kept_as_codes(actions: Actions, log: ScoringLog) -> None:

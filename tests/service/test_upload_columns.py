@@ -11,6 +11,7 @@ from tests.service.pages import MARK, week
 from tests.service.test_lists import upload, workbook
 
 from dnapredict.errors import StoreError
+from dnapredict.service.pages import upload_pages
 from dnapredict.worklist.files import list_store
 
 PAS = [
@@ -250,3 +251,44 @@ def test_a_long_list_that_cannot_be_scored_says_so_where_it_waited(
     assert "The list could not be scored or kept; the log of the service names the cause." in answer.text
     assert str(home) not in answer.text
     assert "refresh" not in answer.text
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every workbook is long enough for a page with progress, which has a step each hundredth of a second."""
+    monkeypatch.setattr(upload_pages, "_LONG_WORKBOOK", 0)
+    monkeypatch.setattr(upload_pages, "_SECONDS_A_STEP", 0.01)
+    monkeypatch.setattr(upload_pages, "_STEPS_UNTIL_LATE", 3)
+
+
+@pytest.mark.usefixtures("slowly")
+def test_the_page_counts_the_rows_while_a_workbook_is_read_and_then_leads_to_the_list(client: TestClient) -> None:
+    rows = [line.split(",") for line in week(5_000).splitlines()]
+    answer = upload(client, workbook(rows), name="long.xlsx", to="/upload")
+    reading, scoring = answer.text.split("Scoring since:")
+    counted = re.findall(r"<span>([\d,]+) rows</span>", reading.partition("Reading the file:")[2])
+    assert {"2,000", "4,000", "5,000"} <= set(counted)
+    assert counted == sorted(counted, key=lambda rows: int(rows.replace(",", "")))
+    assert 'look under <a href="/lists">Recent lists</a> in a few minutes, before you send the file again' in reading
+    (address,) = re.findall(r'<meta http-equiv="refresh" content="0; url=(/lists/[0-9a-f]{16})">', scoring)
+    assert "Out of 5,000 appointments on the list." in client.get(address).text
+    assert answer.text.rstrip().endswith("</html>")
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_long_workbook_asks_about_its_columns_on_the_page_where_it_waited(client: TestClient) -> None:
+    asked = upload(client, workbook(PAS), name="own.xlsx", to="/upload").text
+    assert "Reading the file:" in asked
+    assert chosen(asked)["Appt Date"] == "starts_at"
+    wrong = client.post("/upload/columns", data=answers(asked, **{"Booked Date": ""})).text
+    assert "Choose which column is when the appointment was booked." in wrong
+    scored = client.post("/upload/columns", data=answers(wrong, **{"Booked Date": "booked_at"})).text
+    (address,) = re.findall(r'content="0; url=(/lists/[0-9a-f]{16})">', scored)
+    assert f"A-{MARK}" in client.get(address).text
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_long_workbook_that_is_no_list_says_so_where_it_waited(client: TestClient) -> None:
+    answer = upload(client, b"PK no workbook", name="<b>.xlsx", to="/upload").text
+    assert re.search(r'role="alert"><strong>_b_\.xlsx: [^<]+</strong> <a href="/upload">Choose the file again', answer)
+    assert "Scoring since" not in answer

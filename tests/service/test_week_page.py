@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
 from tests.kept_states import CLAIM, registered, reported
+from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
 
 from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.service.auth import api_keys
+from dnapredict.service.auth.staff import StaffRole
 from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.log.log_tables import ACTIONS
@@ -196,3 +199,63 @@ def test_a_registration_that_was_changed_is_said_and_no_date_of_it(client: TestC
     answer = client.get("/week")
     assert answer.status_code >= 500
     assert "is not the registration whose digest stands in the ledger" in answer.text
+
+
+# Who asks for which page of a week in which North made 20 calls, South 10 and no team 3, and what it shows.
+READERS = """
+    reader   | asks for | sees        | calls
+    Ada      |          | North       | 20
+    Ada      | South    | North       | 20
+    Cy       |          | South       | 10
+    Rae      |          | all teams   | 35
+    Rae      | North    | North       | 20
+    Rae      | South    | South       | 10
+    Rae      | No team  | No team     | hidden
+    Rae      | nobody   | all teams   | 35
+    Max      | South    | South       | 10
+"""
+PEOPLE = {
+    "Ada": ("North", StaffRole.CLERK),
+    "Lee": ("South", StaffRole.TEAM_LEAD),
+    "Cy": ("South", StaffRole.CLERK),
+    "Rae": ("", StaffRole.REVIEWER),
+    "Max": ("", StaffRole.ADMINISTRATOR),
+}
+
+
+def test_a_clerk_sees_the_week_of_the_team_and_a_reviewer_that_of_any(home: Path) -> None:
+    keys = {
+        name: api_keys.create_personal(home, name=name, team=team, role=role).token
+        for name, (team, role) in PEOPLE.items()
+    }
+    with served_at(home) as served:
+
+        def client_of(name: str) -> TestClient:
+            headers = {"authorization": f"Bearer {keys[name]}"}
+            return TestClient(served.app, base_url="http://127.0.0.1", headers=headers)
+
+        for name, calls in (("Ada", 20), ("Lee", 10), ("Max", 3)):
+            client = client_of(name)
+            address = upload_to(client, week(200, mark=f"apt-{name}"))
+            for line in range(1, calls + 1):
+                assert record(client, address, line=line).status_code == 303
+        for row in table(READERS):
+            asked = {"team": row["asks for"]} if row["asks for"] else {}
+            page = client_of(row["reader"]).get("/week", params=asked).text
+            text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+            assert f", {row['sees']} What the calls led to" in text, row
+            assert f"Appointments with a call {row['calls']} " in text, row
+            assert ('<select class="nhsuk-select" id="team"' in page) is (row["reader"] in ("Rae", "Max")), row
+            assert ("That is too few to show any number." in text) is (row["calls"] == "hidden"), row
+            assert ("Called" in text) is (row["calls"] != "hidden"), row
+
+
+def test_the_week_before_is_that_of_the_same_team(home: Path) -> None:
+    key = api_keys.create_personal(home, name="Max", team="", role=StaffRole.ADMINISTRATOR).token
+    with served_at(home) as served:
+        client = TestClient(served.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"})
+        address = upload_to(client, week(200))
+        record(client, address)
+        page = client.get("/week", params={"team": "No team"}).text
+        (before,) = re.findall(r'<a href="(/week[^"]*)">The week before', page)
+        assert re.fullmatch(r"/week\?week=\d{4}-\d\d-\d\d&amp;team=No\+team", before)

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
-from dnapredict.service.log.action_feed import RecordedAppointments
+from dnapredict.service.log.action_feed import VALUES_AT_ONCE, LogPosition, RecordedAppointments, in_parts
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -26,8 +27,6 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _DAYS_A_WEEK: Final = 7
 _HASHES_KEPT: Final = 50_000
 CALL_BACKS_COUNT_FOR: Final = datetime.timedelta(days=31)
-# Below the limit on parameters of a statement in any SQLite (999).
-_VALUES_AT_ONCE: Final = 500
 # The same outcome by the same key within this time is a second click or a repeated request.
 _RESENT_WITHIN: Final = datetime.timedelta(seconds=30)
 
@@ -93,12 +92,19 @@ class WeekEntry:
 
 
 class ListedAppointments:
-    """The appointments of a list, whose hashes are computed once: call mode asks for them with each patient."""
+    """The appointments of a list, with what call mode needs of each of them for every patient: hashes and actions.
+
+    Hashes are computed once. Actions are read once, and then only what was added to the log: in the middle of a week
+    thousands of calls of a list have actions, and reading all of them took longer than the rest of a page.
+    """
 
     def __init__(self, appointment_ids: Iterable[str]) -> None:
-        """Hash nothing yet."""
+        """Hash and read nothing yet."""
         self._ids = tuple(appointment_ids)
         self._hashed: Mapping[str, str] | None = None
+        self._entries: dict[str, tuple[RecordedAction, ...]] = {}
+        self._read_up_to: LogPosition | None = None
+        self._reading = threading.Lock()
 
     def __iter__(self) -> Iterator[str]:
         """The appointments, in their order."""
@@ -109,6 +115,28 @@ class ListedAppointments:
         if self._hashed is None:
             self._hashed = {hash_of(each): each for each in self._ids}
         return self._hashed
+
+    def entries(
+        self, actions: RecordedAppointments, hash_of: Callable[[str], str]
+    ) -> dict[str, tuple[RecordedAction, ...]]:
+        """All actions about each appointment, oldest first.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        by_hash = self.by_hash(hash_of)
+        with self._reading:
+            position, added = actions.added(self._read_up_to)
+            if added is None:
+                self._entries, added = {}, actions.about(by_hash.keys(), up_to=position)
+            for row in added:
+                if row.appointment in by_hash:
+                    appointment = by_hash[row.appointment]
+                    self._entries[appointment] = (*self._entries.get(appointment, ()), _taken(row))
+            self._read_up_to = position
+            return dict(self._entries)
 
 
 class Actions:
@@ -189,8 +217,10 @@ class Actions:
         StoreError
             If the log cannot be read.
         """
+        if isinstance(appointment_ids, ListedAppointments):
+            return appointment_ids.entries(self._recorded, self.hash_of)
         by_hash = self._by_hash(appointment_ids)
-        hashes = list(by_hash) if len(by_hash) <= _VALUES_AT_ONCE else list(self._recorded.hashes() & by_hash.keys())
+        hashes = list(by_hash) if len(by_hash) <= VALUES_AT_ONCE else list(self._recorded.hashes() & by_hash.keys())
         by_appointment: dict[str, list[RecordedAction]] = {}
         for row in self._of(hashes):
             by_appointment.setdefault(by_hash[row.appointment], []).append(_taken(row))
@@ -232,10 +262,12 @@ class Actions:
         """The patient of each appointment, by hash, from the last answer about it; at least of those in `out`."""
         asked: Iterable[str] = appointments
         if len(out) < len(appointments):
-            of_patients = (select(ANSWERS.c.appointment).where(ANSWERS.c.patient.in_(some)) for some in _parts([*out]))
+            of_patients = (
+                select(ANSWERS.c.appointment).where(ANSWERS.c.patient.in_(some)) for some in in_parts([*out])
+            )
             asked = {row.appointment for query in of_patients for row in self._log.query(query)} & appointments.keys()
         about = select(ANSWERS.c.appointment, ANSWERS.c.patient).order_by(ANSWERS.c.number)
-        queries = (about.where(ANSWERS.c.appointment.in_(hashes)) for hashes in _parts([*asked]))
+        queries = (about.where(ANSWERS.c.appointment.in_(hashes)) for hashes in in_parts([*asked]))
         return {row.appointment: row.patient for query in queries for row in self._log.query(query)}
 
     def _by_hash(self, appointment_ids: Iterable[str]) -> Mapping[str, str]:
@@ -309,9 +341,7 @@ class Actions:
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""
-        for some in _parts(hashes):
-            about = select(ACTIONS).where(ACTIONS.c.appointment.in_(some))
-            yield from self._log.query(about.order_by(ACTIONS.c.number))
+        return self._recorded.of(hashes)
 
     def _patient_of(self, appointment: str) -> str | None:
         """The patient of an appointment, from the scored lists or else from the log.
@@ -343,10 +373,6 @@ class Actions:
             If the secret cannot be read.
         """
         return self._hash_once(appointment_id)
-
-
-def _parts(hashes: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (hashes[start : start + _VALUES_AT_ONCE] for start in range(0, len(hashes), _VALUES_AT_ONCE))
 
 
 def moments_of_week(day: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:

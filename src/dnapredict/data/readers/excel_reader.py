@@ -9,7 +9,7 @@ import itertools
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -157,6 +157,7 @@ def _ranges(path: Path, part: str) -> Iterator[str]:
 Numbered = tuple[int, Sequence[Any]]
 
 _BATCH: Final = 10_000
+_TOLD_EVERY: Final = 1_000
 # Rows that are searched for the header.
 _LOOKED_AT: Final = TITLE_ROWS + 20
 # Columns in which a number is not a date.
@@ -176,10 +177,13 @@ class _Sheet:
     counts_from_1904: bool
 
 
-def read_sheet(path: Path, workspace: Workspace, *, limits: FileLimits) -> tuple[ir.Table, tuple[str, ...]]:
+def read_sheet(
+    path: Path, workspace: Workspace, *, limits: FileLimits, progress: Callable[[int], None] = lambda _: None
+) -> tuple[ir.Table, tuple[str, ...]]:
     """The first visible sheet that has a table, and notes on what is unusual about it.
 
-    Of a formula the last result is read. A merged cell has its value in each of its rows.
+    Of a formula the last result is read. A merged cell has its value in each of its rows. `progress` is called with the
+    number of rows read so far, every thousand rows.
 
     Raises
     ------
@@ -191,17 +195,19 @@ def read_sheet(path: Path, workspace: Workspace, *, limits: FileLimits) -> tuple
         with warnings.catch_warnings():
             # Warnings of openpyxl quote the values of cells.
             warnings.simplefilter("ignore")
-            return _read(path, workspace, limits)
+            return _read(path, workspace, limits, progress)
     except DataError:
         raise
     except Exception:  # noqa: BLE001 - openpyxl raises any error for a damaged part, with its values
         raise DataError(f"{path}: is not an XLSX workbook, or it is damaged.") from None
 
 
-def _read(path: Path, workspace: Workspace, limits: FileLimits) -> tuple[ir.Table, tuple[str, ...]]:
+def _read(
+    path: Path, workspace: Workspace, limits: FileLimits, progress: Callable[[int], None]
+) -> tuple[ir.Table, tuple[str, ...]]:
     book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
     try:
-        sheet = _first_table(book, path, limits)
+        sheet = _first_table(book, path, limits, progress)
         kept = _columns(sheet, path)
         sheets = len(book.worksheets)
     finally:
@@ -211,11 +217,11 @@ def _read(path: Path, workspace: Workspace, limits: FileLimits) -> tuple[ir.Tabl
     return workspace.keep(kept), tuple(_notes(sheet, sheets))
 
 
-def _first_table(book: Any, path: Path, limits: FileLimits) -> _Sheet:
+def _first_table(book: Any, path: Path, limits: FileLimits, progress: Callable[[int], None]) -> _Sheet:
     for position, sheet in enumerate(book.worksheets, start=1):
         if sheet.sheet_state != "visible":
             continue
-        rows = _rows(sheet, path, limits)
+        rows = _counted(_rows(sheet, path, limits), progress)
         start = list(itertools.islice(rows, _LOOKED_AT))
         texts = [[cell_text(value) for value in values] for _, values in start]
         index = header_row(texts)
@@ -239,6 +245,14 @@ def _rows(sheet: Any, path: Path, limits: FileLimits) -> Iterator[Numbered]:
             cells.pop()
         limits.check_columns(path, len(cells))
         yield number, cells
+
+
+def _counted(rows: Iterator[Numbered], progress: Callable[[int], None]) -> Iterator[Numbered]:
+    """The same rows; `progress` is called every `_TOLD_EVERY` rows."""
+    for row in rows:
+        if row[0] % _TOLD_EVERY == 0:
+            progress(row[0])
+        yield row
 
 
 def _columns(sheet: _Sheet, path: Path) -> pa.Table:

@@ -28,6 +28,7 @@ def read(
     *,
     limits: FileLimits | None = None,
     tell: Callable[[str], None] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> ir.Table:
     """The columns of `path` as they are in the file, and `row_number`.
 
@@ -37,6 +38,9 @@ def read(
         The largest file to read; otherwise `EXTRACT`, and `WORKBOOK` for XLSX.
     tell
         Called with a sentence about what is unusual: titles above the header, the encoding, the sheet.
+    progress
+        Called with the number of rows read so far while a workbook is read, which takes seconds; the other types are
+        read too fast to be counted.
 
     Raises
     ------
@@ -45,10 +49,17 @@ def read(
         Messages name the file and the row, never a value.
     """
     with _readable(path):
-        return _read(path, workspace, limits, tell)
+        return _read(path, workspace, limits=limits, tell=tell, progress=progress)
 
 
-def _read(path: Path, workspace: Workspace, limits: FileLimits | None, tell: Callable[[str], None] | None) -> ir.Table:
+def _read(
+    path: Path,
+    workspace: Workspace,
+    *,
+    limits: FileLimits | None,
+    tell: Callable[[str], None] | None,
+    progress: Callable[[int], None],
+) -> ir.Table:
     file_type = file_type_of(path)
     limits = limits or (WORKBOOK if file_type is FileType.WORKBOOK else EXTRACT)
     limits.check_size(path)
@@ -57,7 +68,7 @@ def _read(path: Path, workspace: Workspace, limits: FileLimits | None, tell: Cal
     if file_type is FileType.WORKBOOK:
         from dnapredict.data.readers.excel_reader import read_sheet  # loads openpyxl
 
-        table, notes = read_sheet(path, workspace, limits=limits)
+        table, notes = read_sheet(path, workspace, limits=limits, progress=progress)
     else:
         table, notes = read_delimited(path, workspace, limits=limits)
     if tell and notes:

@@ -241,6 +241,10 @@ class TeamLists:
         rows = [] if kept is None else kept.page_rows.select(["appointment_id", FIFTH]).to_pylist()
         return {row["appointment_id"]: row[FIFTH] for row in rows if row["appointment_id"] is not None}
 
+    def teams(self) -> dict[str, str]:
+        """The team of each kept list by its id, for counts; "" for a list of no team."""
+        return {heading.list_id: heading.team for heading in list_store.headings(self.home)}
+
     def has_synthetic(self) -> bool:
         """Whether a list of any team is of made-up patients; counts that include it then are too."""
         return any(heading.synthetic for heading in list_store.headings(self.home))

@@ -1,6 +1,7 @@
 """Read an uploaded file: a list of appointments as text, a row for each line of the file."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -21,8 +22,10 @@ UPLOAD_LIMITS: Final = replace(
 _FORMS: Final = (".csv", ".xlsx")
 
 
-def read_upload(content: bytes, name: str) -> pa.Table:
+def read_upload(content: bytes, name: str, *, progress: Callable[[int], None] = lambda _: None) -> pa.Table:
     """The rows of an uploaded file; the ending of its name decides the format.
+
+    `progress` is called with the number of rows read so far of a workbook.
 
     Raises
     ------
@@ -36,7 +39,8 @@ def read_upload(content: bytes, name: str) -> pa.Table:
         path = workspace.new_file(ending=ending)
         path.write_bytes(content)
         try:
-            table = workspace.backend.to_pyarrow(table_file.read(path, workspace, limits=UPLOAD_LIMITS))
+            read = table_file.read(path, workspace, limits=UPLOAD_LIMITS, progress=progress)
+            table = workspace.backend.to_pyarrow(read)
         except DataError as error:
             # The sender knows the file by its own name.
             raise DataError(str(error).replace(str(path), name)) from None

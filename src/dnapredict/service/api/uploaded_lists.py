@@ -118,8 +118,10 @@ class ListScoring:
         self._require_ready()
         return self._score(read_upload(content, name), name=name, mapping=self._mapping)
 
-    def read(self, upload: PendingUpload) -> "ReadUpload":
+    def read(self, upload: PendingUpload, *, progress: Callable[[int], None] = lambda _: None) -> "ReadUpload":
         """The rows of an uploaded file. A long file takes seconds to read, so it is read once for all later steps.
+
+        `progress` is called with the number of rows read so far.
 
         Raises
         ------
@@ -127,7 +129,7 @@ class ListScoring:
             As `score`.
         """
         self._require_ready()
-        return ReadUpload(upload, read_upload(upload.content, plain_name(upload.name)))
+        return ReadUpload(upload, read_upload(upload.content, plain_name(upload.name), progress=progress))
 
     def question(self, read: "ReadUpload") -> ColumnQuestion | None:
         """The question about an uploaded file's columns; None if the service or the team knows their meaning.
@@ -164,17 +166,33 @@ class ListScoring:
         """
         return pending_uploads.keep(self._home, upload)
 
-    def explain_columns(self, ticket: str, answers: ColumnAnswers) -> "ReadUpload":
-        """Remember for the team what the columns of the file under `ticket` mean, and return the file.
+    def waiting(self, ticket: str) -> PendingUpload:
+        """The file that waits under a ticket.
+
+        Raises
+        ------
+        DataError
+            If it does not wait any more.
+        StoreError
+            If it cannot be read.
+        """
+        return pending_uploads.read(self._home, ticket)
+
+    def explain_columns(
+        self, upload: PendingUpload, answers: ColumnAnswers, *, progress: Callable[[int], None] = lambda _: None
+    ) -> "ReadUpload":
+        """Remember for the team what the columns of a file mean, and return the file with its rows.
+
+        `progress` is called with the number of rows read so far.
 
         Raises
         ------
         ColumnsUnclear
             If a required column is missing, two columns have the same meaning, or nobody said what the first row is.
         DataError, StoreError
-            If the file does not wait any more, its first row is an appointment, or the home cannot be written to.
+            If its first row is an appointment, or the home cannot be written to.
         """
-        read = self.read(pending_uploads.read(self._home, ticket))
+        read = self.read(upload, progress=progress)
         sources = chosen_sources(read.table, answers, name=read.name, has_key=has_pseudonym_key(self._mapping))
         self._mappings.remember(own_team(), columns_of_file(read.table), sources)
         return read

@@ -6,7 +6,7 @@ log at most once a second, however many pages are open.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from dnapredict.service.log.scoring_log import ScoringLog
 _SECONDS_REMEMBERED: Final = 1.0
 # A page that missed more entries than this is loaded again as a whole.
 _MOST_CHANGES: Final = 1_000
+VALUES_AT_ONCE: Final = 500
+"""Values of one statement: below the limit on its parameters in any SQLite (999)."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,15 @@ class ActionFeed:
         return self._hashes.of("appointment", appointment_id)
 
 
+@dataclass(frozen=True)
+class LogPosition:
+    """A place in the log up to which its actions were read: number and seal of the last one, and the oldest number."""
+
+    number: int
+    seal: str
+    oldest: int
+
+
 class RecordedAppointments:
     """The appointments with actions, by keyed hash: read once by a worker, and then only what was added.
 
@@ -133,7 +144,59 @@ class RecordedAppointments:
                 self._last = (rows[-1].number, rows[-1].seal)
             return self._hashes
 
+    def added(self, before: LogPosition | None) -> tuple[LogPosition | None, Sequence[Row[Any]] | None]:
+        """The end of the log now, and the actions after `before`, oldest first.
+
+        None in place of the actions if all have to be read again: nothing was read before, this is another log, or
+        retention has removed actions since. The position is None where the log has no action.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        (ends,) = self._log.query(select(func.min(ACTIONS.c.number).label("oldest"))) or [None]
+        if ends is None or ends.oldest is None:
+            return None, None
+        query = select(ACTIONS).order_by(ACTIONS.c.number)
+        if before is not None and before.oldest == ends.oldest:
+            rows = self._log.query(query.where(ACTIONS.c.number >= before.number))
+            if rows and (rows[0].number, rows[0].seal) == (before.number, before.seal):
+                return LogPosition(rows[-1].number, rows[-1].seal, ends.oldest), rows[1:]
+        (last,) = self._log.query(query.order_by(None).order_by(ACTIONS.c.number.desc()).limit(1))
+        return LogPosition(last.number, last.seal, ends.oldest), None
+
+    def about(self, hashes: Collection[str], *, up_to: LogPosition | None) -> list[Row[Any]]:
+        """The actions about these appointments up to a position, oldest first within each appointment.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        if up_to is None:
+            return []
+        some = list(hashes) if len(hashes) <= VALUES_AT_ONCE else list(self.hashes().intersection(hashes))
+        return [row for row in self.of(some) if row.number <= up_to.number]
+
+    def of(self, hashes: Sequence[str]) -> Iterator[Row[Any]]:
+        """The actions about these appointments, oldest first within each appointment.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        for some in in_parts(hashes):
+            about = select(ACTIONS).where(ACTIONS.c.appointment.in_(some))
+            yield from self._log.query(about.order_by(ACTIONS.c.number))
+
     def _since(self, number: int) -> Sequence[Row[Any]]:
         """The actions from `number` on."""
         columns = select(ACTIONS.c.number, ACTIONS.c.seal, ACTIONS.c.appointment)
         return self._log.query(columns.where(ACTIONS.c.number >= number).order_by(ACTIONS.c.number))
+
+
+def in_parts(hashes: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The hashes, at most `VALUES_AT_ONCE` in each part."""
+    return (hashes[start : start + VALUES_AT_ONCE] for start in range(0, len(hashes), VALUES_AT_ONCE))

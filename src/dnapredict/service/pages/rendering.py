@@ -101,6 +101,12 @@ def page_text(template: str, *, here: str, synthetic: bool = False, **shown: Any
     return _TEMPLATES.get_template(template).render(shown)
 
 
+def block_text(template: str, block: str, **shown: Any) -> str:
+    """The HTML of one block of a template, for a page that is sent in parts."""
+    source = _TEMPLATES.get_template(template)
+    return "".join(source.blocks[block](source.new_context(shown)))
+
+
 def menu_of(person: Person | None) -> tuple[tuple[str, str], ...]:
     """The addresses and words of the menu: the pages that the person may open; all of them before signing in.
 

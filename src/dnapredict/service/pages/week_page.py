@@ -1,8 +1,9 @@
 """The page of a week: the results of its calls for the team and the equality lead, without patients' data."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.errors import DnapredictError
+from dnapredict.service.auth.staff import SIGNED_IN
 from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import WORDS, Outcome
 from dnapredict.service.error_responses import status_of
@@ -52,7 +54,8 @@ def week_routes(pages: ListPages) -> Sequence[BaseRoute]:
 
     def week(request: Request) -> Response:
         try:
-            return _week_page(pages, _monday(request.query_params.get("week", "")))
+            asked = request.query_params
+            return _week_page(pages, _monday(asked.get("week", "")), team=asked.get("team", ""))
         except DnapredictError as error:
             return error_page("The week cannot be shown", str(error), status=status_of(error))
 
@@ -69,14 +72,19 @@ def _monday(text: str) -> datetime.date:
     return day - datetime.timedelta(days=day.weekday())
 
 
-def _week_page(pages: ListPages, monday: datetime.date) -> Response:
+def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Response:
     # These import libraries of the audit and of the registry, which take seconds.
     from dnapredict.pipeline.in_use.trial_state import trial_state
-    from dnapredict.service.week_counts import count_week
+    from dnapredict.service.week_counts import count_teams
 
     entries = pages.actions.entries_of_week(monday)
+    by_team = _by_team(pages, entries)
+    team, choices = _team_and_choices(team, by_team)
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-    counts = count_week(entries, _fifths(pages, entries), rule, ended=_endings(pages, entries))
+    weeks = count_teams(by_team, _fifths(pages, entries), rule, ended=_endings(pages, entries))
+    # Of a team without a call in this week every count is 0.
+    none = count_teams({}, {}, rule).everyone
+    counts = weeks.by_team.get(team, none) if team else weeks.everyone
     this_monday = _monday("")
     # What is known of the trial today, whichever week is shown: it is the same for all of them, and names no arm.
     trial = trial_state(pages.lists.home, local_today())
@@ -103,8 +111,12 @@ def _week_page(pages: ListPages, monday: datetime.date) -> Response:
         reported=trial.reported,
         reported_on=day_words(local_day(trial.reported.created_at)) if trial.reported else "",
         trial_notice=_trial_notice(trial, local_today()),
-        before=(monday - _A_WEEK).isoformat(),
-        after=(monday + _A_WEEK).isoformat() if monday < this_monday else "",
+        team=team,
+        choices=choices,
+        has_few=counts.made is None,
+        monday=monday.isoformat(),
+        before=_address(monday - _A_WEEK, team),
+        after=_address(monday + _A_WEEK, team) if monday < this_monday else "",
         suppress_below=rule.suppress_below,
         round_to=rule.round_to,
     )
@@ -125,11 +137,47 @@ def _trial_notice(trial: "TrialState", today: datetime.date) -> str:
     return f"A trial of the calls ended on {day_words(registered.end)}. Its report has not been made yet."
 
 
+def _by_team(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, list[WeekEntry]]:
+    """The entries by the team of the list on which they were recorded."""
+    from dnapredict.service.week_counts import NO_TEAM
+
+    teams = pages.lists.teams()
+    by_team: dict[str, list[WeekEntry]] = {}
+    for entry in entries:
+        by_team.setdefault(teams.get(entry.list_id) or NO_TEAM, []).append(entry)
+    return by_team
+
+
+def _team_and_choices(asked: str, by_team: Mapping[str, Sequence[WeekEntry]]) -> tuple[str, Sequence[str]]:
+    """The team whose counts are shown, "" for all teams, and the teams to choose from.
+
+    Who works in a team sees that team. The others see all teams or the one that they ask for: administrators,
+    reviewers, and holders of a key without a team. The counts of all teams are suppressed in one system, so nothing
+    follows from two of these pages.
+    """
+    if own := _own_team():
+        return own, ()
+    teams = sorted(by_team)
+    return (asked if asked in by_team else ""), teams if len(teams) > 1 else ()
+
+
+def _own_team() -> str:
+    """The team of a clerk or team lead; "" for somebody who sees the counts of all teams."""
+    person = SIGNED_IN.get()
+    return person.team if person is not None and person.role.needs_team else ""
+
+
+def _address(monday: datetime.date, team: str) -> str:
+    """The address of a week, of the same team."""
+    asked = {"week": monday.isoformat()} | ({"team": team} if team and not _own_team() else {})
+    return f"{WEEK}?{urlencode(asked)}"
+
+
 def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:
     """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded.
 
-    The lists are those of all teams, for every reader: a reviewer may open no list, and figures for one team only would
-    let a clerk subtract two versions of the page.
+    The lists are those of all teams, for every reader: a reviewer may open no list, and what is hidden of one team
+    follows from the counts of all.
     """
     fifths: dict[str, int | None] = {}
     for list_id in {entry.list_id for entry in entries}:

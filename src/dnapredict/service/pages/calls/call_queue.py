@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -117,7 +117,11 @@ def call_queue(
         colleague = assigned.get(line.number, "")
         return replace(line, assigned_to=colleague) if colleague else line
 
-    lines = [line_of(call) for call in to_come if call.line.appointment_id not in refused]
+    left = [call for call in to_come if call.line.appointment_id not in refused and not plan.is_done(call, entries)]
+    lines = [line_of(call) for call in left]
+    plan.done.update(
+        {line.appointment_id: entries[line.appointment_id] for line in lines if line.step is NextStep.NOTHING}
+    )
     now_due = _with_steps(lines, NextStep.CALL_BACK, NextStep.CALL, person=person)
     return CallQueue(
         ready=tuple(line for line in now_due if not line.assigned_to or _is_of(line, person)),
@@ -149,6 +153,9 @@ class _CallPlan:
     places
         The line of each appointment. A row that repeats one is an error of the list, and no second call; the scored
         row stands before it.
+    done
+        The actions about each call that needs nothing more. That depends on the actions alone and not on the time of
+        day, so it is found once and not for each patient.
     """
 
     kept: KeptList
@@ -157,6 +164,12 @@ class _CallPlan:
     planned: ListedAppointments
     appointments: ListedAppointments
     places: Mapping[str, int]
+    done: dict[str, Sequence[RecordedAction]] = field(default_factory=dict)
+
+    def is_done(self, call: _PlannedCall, entries: Mapping[str, Sequence[RecordedAction]]) -> bool:
+        """Whether the call needs nothing more, by the same actions as when that was found."""
+        actions = entries.get(call.line.appointment_id)
+        return actions is not None and self.done.get(call.line.appointment_id) is actions
 
     @classmethod
     def of(cls, kept: KeptList, unanswered_action: str) -> "_CallPlan":
@@ -230,7 +243,8 @@ def _after(
     if call.line.step is NextStep.WRITE and step in (NextStep.CALL, NextStep.OTHER_TIME):
         step = NextStep.WRITE
     is_agreed = step in (NextStep.CALL_BACK, NextStep.CALL_BACK_LATER)
-    return replace(call.line, step=step, call_back_at=done[-1].details.call_back_at if is_agreed else None)
+    back_at = done[-1].details.call_back_at if is_agreed else None
+    return WaitingLine(call.line.number, call.line.appointment_id, step, back_at)
 
 
 def _is_of(line: WaitingLine, person: str) -> bool:

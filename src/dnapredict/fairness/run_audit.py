@@ -33,7 +33,7 @@ from dnapredict.fairness.measure.risk_fifths import charted_groups, counts_of_fi
 from dnapredict.fairness.publish.change_since import refuse_silent_changes
 from dnapredict.fairness.publish.chart_data import ChartData, published_chart_data
 from dnapredict.fairness.publish.group_findings import group_findings
-from dnapredict.fairness.publish.group_tables import GroupTable, published_table
+from dnapredict.fairness.publish.group_tables import GroupTable, published_table, require_agreement_with_fairlearn
 from dnapredict.fairness.publish.harm_findings import HarmFinding, groups_of_harms, published_harms
 from dnapredict.fairness.verdicts import (
     AuditVerdicts,
@@ -183,14 +183,17 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     ------
     ConfigurationError
         As `run`.
+    DataError
+        If a rate differs from fairlearn's.
     """
     evidence = evidence_of(counts, policy=policy, context=context)
     counted = evidence.counted
     verdict, gates = judge_gates(evidence)
+    shown = [group for group in counted.values() if group.grouping.shown]
+    require_agreement_with_fairlearn(shown)
     tables = [
         published_table(group, rule=policy.disclosure, z=evidence.z, share=evidence.share, hidden=evidence.hidden)
-        for group in counted.values()
-        if group.grouping.shown
+        for group in shown
     ]
     absent = grouping_phrases(grouping for grouping in GROUPINGS if grouping.name not in counted)
     return AuditResult(

@@ -190,15 +190,17 @@ def _is_nested(comparison: GroupComparison, judged: Mapping[tuple[str, str], Gro
     )
 
 
-def equal_rates_p_values(evidence: Evidence, of: Callable[[GroupCounts], Rate]) -> dict[str, float]:
-    """P-value of the test that all groups of a grouping have the same rate, for groupings of two groups or more.
+def equal_rates_p_values(
+    compared: Sequence[GroupComparison], evidence: Evidence, of: Callable[[GroupCounts], Rate]
+) -> dict[str, float]:
+    """P-value of the test that all groups of a compared grouping have the same rate, if it has two groups or more.
 
     Tested before any group is reported to differ: among many equal groups some always look bad. Groups with too few
     missed appointments for a verdict are left out.
     """
-    p_values = {}
-    for name, counted in evidence.counted.items():
-        smallest = evidence.policy.smallest_group
+    smallest, p_values = evidence.policy.smallest_group, {}
+    for name in dict.fromkeys(one.grouping for one in compared):
+        counted = evidence.counted[name]
         large = [counts for counts in counted.counts if counts.counted("missed") >= smallest]
         spread = between_group_sd([of(counts) for counts in large])
         if spread is not None:

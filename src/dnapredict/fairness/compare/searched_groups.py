@@ -82,11 +82,8 @@ class SearchedGroups:
 
 def searched_groups(pairs: PairCounts, *, fewest_expected: float) -> SearchedGroups:
     """The groups with at least `fewest_expected` expected missed appointments in each half of the patients."""
-    found: list[tuple[Path, str, Floats]] = [
-        (path, kind, sums)
-        for path, kind, sums in (*_singles(pairs), *_pairs(pairs, fewest_expected), *_triples(pairs))
-        if _fewest_expected(sums) >= fewest_expected
-    ]
+    singles = (one for one in _singles(pairs) if _fewest_expected(one[2]) >= fewest_expected)
+    found = [*singles, *_pairs(pairs, fewest_expected), *_triples(pairs, fewest_expected)]
     paths, kinds = tuple(path for path, _, _ in found), tuple(kind for _, kind, _ in found)
     empty = pairs.single(EVERYONE)[:0]
     return SearchedGroups(paths, np.stack([sums for _, _, sums in found]) if found else empty, kinds, pairs)
@@ -173,11 +170,11 @@ def _united(sums: Floats, codes: Sequence[tuple[str, tuple[int, ...]]], *, axis:
     return np.stack([np.take(sums, places, axis=axis).sum(axis=axis) for _, places in codes], axis=axis)
 
 
-def _triples(pairs: PairCounts) -> Iterator[tuple[Path, str, Floats]]:
+def _triples(pairs: PairCounts, fewest_expected: float) -> Iterator[tuple[Path, str, Floats]]:
     sums = pairs.triples()
     if sums is None or pairs.triple is None:
         return
-    for places in itertools.product(*(range(len(codes)) for codes in pairs.triple.codes)):
+    for places in map(tuple, np.argwhere(_fewest_expected(sums) >= fewest_expected).tolist()):
         path = tuple((name, codes[p]) for name, codes, p in zip(TRIPLE, pairs.triple.codes, places, strict=True))
         if all(_may_be_harmed(_BY_NAME[name], code) for name, code in path):
             yield path, "triple", sums[places]

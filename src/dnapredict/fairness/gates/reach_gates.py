@@ -60,7 +60,7 @@ def reach_checks(compared: Sequence[GroupComparison], evidence: Evidence) -> tup
         lambda one: _gap(one, one.rates("reach"), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach",
-        alike=equal_rates_p_values(evidence, lambda counts: rate(counts, "reach")),
+        alike=equal_rates_p_values(compared, evidence, lambda counts: rate(counts, "reach")),
     )
     certain = [_with_accumulated(check, one, evidence) for check, one in zip(checks, compared, strict=True)]
     return tuple(
@@ -284,7 +284,7 @@ def ranking_gate(evidence: Evidence) -> Gate:
         lambda one: _gap(one, one.own_top(evidence.share), evidence=evidence, tolerance=tolerance),
         tolerance=tolerance,
         measure="reach at the group's own top",
-        alike=equal_rates_p_values(evidence, partial(own_top_reach, share=evidence.share)),
+        alike=equal_rates_p_values(evidence.compared, evidence, partial(own_top_reach, share=evidence.share)),
     )
     by_group = zip(checks, evidence.compared, strict=True)
     checks = tuple(_with_cause(check, one, evidence) for check, one in by_group)

@@ -97,7 +97,7 @@ class GroupCounts(SummedCounts):
         squares = float(self.second[_COLUMN[name], _COLUMN[name]])
         return self.total(name) ** 2 / squares if squares > 0 else 0.0
 
-    @property
+    @cached_property
     def are_weighted(self) -> bool:
         """Whether some appointments stand for others."""
         return self.rows is not None and bool((self.rows[:-1] != self.totals[:-1]).any())
@@ -145,7 +145,7 @@ class CountedGrouping:
         groups = united_groups(self.grouping, self.groups, other.groups)
         sides = [dict(zip((g.code for g in side.groups), side.counts, strict=True)) for side in (self, other)]
         parts = ([side[group.code] for side in sides if group.code in side] for group in groups)
-        counts = tuple(functools.reduce(operator.add, part, GroupCounts.nobody()) for part in parts)
+        counts = tuple(functools.reduce(operator.add, part) for part in parts)
         return CountedGrouping(self.grouping, groups, counts)
 
     def rest(self, index: int) -> GroupCounts:

@@ -1,27 +1,18 @@
 """Metrics of a group from its counts, checked against fairlearn.
 
 fairlearn gets four weighted cells for each group (missed or not, selected or not) instead of rows: the same numbers
-to the last digit in milliseconds. Where the denominator is 0, fairlearn returns 0; here the metric is not estimable
+to the last digit. Where the denominator is 0, fairlearn returns 0; here the metric is not estimable
 (None).
 """
 
+import functools
 import math
-from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
-import pandas as pd
-from fairlearn.metrics import (
-    MetricFrame,
-    false_negative_rate,
-    false_positive_rate,
-    selection_rate,
-    true_positive_rate,
-)
+from fairlearn.metrics import false_positive_rate, selection_rate, true_positive_rate
 from numpy.typing import NDArray
-from sklearn.metrics import precision_score
 
-from dnapredict.fairness.measure.counts import BINS, SUMS, CountedGrouping, GroupCounts
+from dnapredict.fairness.measure.counts import BINS, SUMS, GroupCounts
 from dnapredict.fairness.measure.intervals import Rate, RateDifference, Ratio
 from dnapredict.model.evaluate.logistic import calibration_line, log_odds
 from dnapredict.model.evaluate.risk_metrics import TieGroups, discrimination
@@ -47,19 +38,22 @@ RATES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "live_reach": (("live_reached",), (), (_MISSED,), ()),
     "ethnicity_unknown": (("unrecorded",), (), (_APPOINTMENTS,), ()),
 }
+# With the number of missed appointments, all other rates follow from these: missed support is 1 minus reach. Metrics of
+# scikit-learn take a millisecond for each group, so that fairlearn is asked for no rate that follows from others.
 FAIRLEARN = {
     "selection_rate": selection_rate,
     "reach": true_positive_rate,
-    "missed_support": false_negative_rate,
     "unneeded_calls": false_positive_rate,
-    "precision": partial(precision_score, zero_division=0.0),
 }
+_MISSED_CELLS, _SELECTED_CELLS = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
 
 
-def _combination(plus: Sequence[str], minus: Sequence[str]) -> NDArray[np.float64]:
+@functools.cache
+def _combination(plus: tuple[str, ...], minus: tuple[str, ...] = ()) -> NDArray[np.float64]:
     weights = np.zeros(len(SUMS))
     weights[[SUMS.index(name) for name in plus]] = 1.0
     weights[[SUMS.index(name) for name in minus]] = -1.0
+    weights.flags.writeable = False  # it is kept
     return weights
 
 
@@ -87,40 +81,19 @@ def rate(counts: GroupCounts, name: str) -> Rate:
     return Rate(numerator, denominator, max(1.0, effect))
 
 
-def by_fairlearn(counted: CountedGrouping) -> dict[str, tuple[float | None, ...]]:
-    """Selection rate, reach, missed support, unneeded calls and precision of each group, by fairlearn.
-
-    None where the denominator is 0.
-    """
-    cells = pd.concat([_cells(index, counts) for index, counts in enumerate(counted.counts)])
-    cells = cells[cells["n"] > 0]
-    frame = MetricFrame(
-        metrics=FAIRLEARN,
-        y_true=cells["missed"],
-        y_pred=cells["selected"],
-        sensitive_features=cells["group"],
-        sample_params={name: {"sample_weight": cells["n"]} for name in FAIRLEARN},
-    ).by_group
-    return {name: tuple(_estimable(frame, name, index, counts) for index, counts in enumerate(counted.counts))
-            for name in FAIRLEARN}  # fmt: skip
-
-
-def _cells(index: int, counts: GroupCounts) -> pd.DataFrame:
+def by_fairlearn(counts: GroupCounts) -> dict[str, float | None]:
+    """Selection rate, reach and unneeded calls of a group, by fairlearn; None where the denominator is 0."""
     total = {name: counts.total(name) for name in SUMS}
     reached, selected, missed = total["reached"], total["selected"], total["missed"]
     attended_uncalled = total["appointments"] - missed - selected + reached
-    return pd.DataFrame(
-        {
-            "group": index,
-            "missed": [1, 1, 0, 0],
-            "selected": [1, 0, 1, 0],
-            "n": [reached, missed - reached, selected - reached, attended_uncalled],
-        }
-    )
-
-
-def _estimable(frame: pd.DataFrame, name: str, index: int, counts: GroupCounts) -> float | None:
-    return float(frame[name].loc[index]) if rate(counts, name).denominator > 0 else None
+    numbers = np.array([reached, missed - reached, selected - reached, attended_uncalled])
+    filled = numbers > 0
+    return {
+        name: float(metric(_MISSED_CELLS[filled], _SELECTED_CELLS[filled], sample_weight=numbers[filled]))
+        if rate(counts, name).denominator > 0
+        else None
+        for name, metric in FAIRLEARN.items()
+    }
 
 
 def observed_over_expected(counts: GroupCounts) -> Ratio:
@@ -128,7 +101,7 @@ def observed_over_expected(counts: GroupCounts) -> Ratio:
 
     The error is clustered by patient.
     """
-    above, below = _combination(["missed"], []), _combination(["expected"], [])
+    above, below = _combination((_MISSED,)), _combination(("expected",))
     numerator, denominator = counts.total("missed"), counts.total("expected")
     if numerator <= 0 or denominator <= 0:
         return Ratio(numerator, denominator, float("inf"))
@@ -200,7 +173,7 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
     above, below = group.total("selected"), group.total("missed")
     if min(above, below, selected, missed) <= 0:
         return Ratio(above, below, float("inf"))
-    calls, need = _combination(["selected"], []), _combination(["missed"], [])
+    calls, need = _combination((_SELECTED,)), _combination((_MISSED,))
     outside = need / missed - calls / selected
     inside = outside + calls / above - need / below
     variance = inside @ group.second @ inside + outside @ rest.second @ outside
@@ -210,8 +183,8 @@ def allocation_index(group: GroupCounts, rest: GroupCounts) -> Ratio:
 
 def fall_in_reach(counts: GroupCounts) -> RateDifference:
     """Reach under the model in use minus reach under the audited model, on the same missed appointments."""
-    missed = _combination(["missed"], [])
-    lost = _combination(["live_reached"], ["reached"])
+    missed = _combination((_MISSED,))
+    lost = _combination(("live_reached",), (_REACHED,))
     value = float(lost @ counts.totals) / counts.total("missed")
     return RateDifference(value, float(np.sqrt(counts.ratio_variance(lost, missed))))
 

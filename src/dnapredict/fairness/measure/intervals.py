@@ -62,9 +62,7 @@ class Rate:
     def variance(self) -> float:
         """Variance at the effective sample size, with half a person added to either side so that it is never 0."""
         number = self.denominator / self.design_effect
-        # Plain p(1 - p)/n is 0 at a rate of 0 or 1, which would make a group of ten as certain as one of ten thousand.
-        softened = (self.numerator / self.design_effect + 0.5) / (number + 1)
-        return softened * (1 - softened) / number
+        return _softened_variance(self.numerator / self.design_effect, number)
 
     def interval(self, z: float) -> Interval | None:
         """Wilson's interval at the effective sample size (Wilson 1927; Korn and Graubard 1998 for clusters).
@@ -76,11 +74,26 @@ class Rate:
         share = self.value
         if share is None:
             return None
-        number = self.denominator / self.design_effect
-        middle = (share + z * z / (2 * number)) / (1 + z * z / number)
-        # Wilson and not Wald: at rates near 0 and small groups, Wald's interval is too narrow and can leave [0, 1].
-        half = z / (1 + z * z / number) * math.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
-        return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+        return Interval(share, *_wilson(share, self.denominator / self.design_effect, z))
+
+
+def _softened_variance(above: float, number: float) -> float:
+    """Variance of the share `above` of `number`, with half a person added to either side.
+
+    Plain p(1 - p)/n is 0 at a rate of 0 or 1, which would make a group of ten as certain as one of ten thousand.
+    """
+    softened = (above + 0.5) / (number + 1)
+    return softened * (1 - softened) / number
+
+
+def _wilson(share: float, number: float, z: float) -> tuple[float, float]:
+    """Ends of Wilson's interval of a share of `number`.
+
+    Wilson and not Wald: at rates near 0 and small groups, Wald's interval is too narrow and can leave [0, 1].
+    """
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    half = z / (1 + z * z / number) * math.sqrt(share * (1 - share) / number + z * z / (4 * number**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
@@ -184,15 +197,22 @@ def gap_p_value(rest: Rate, group: Rate, *, tolerance: float) -> float | None:
     >>> gap_p_value(Rate(500, 1000), Rate(500, 1000), tolerance=0.05) > 0.5
     True
     """
-    estimate = gap(rest, group, z=1.0)
-    if estimate is None:
+    first, second = rest.value, group.value
+    if first is None or second is None:
         return None
-    above = estimate.value > tolerance
+    value = first - second
+    above = value > tolerance
+    sizes = rest.denominator / rest.design_effect, group.denominator / group.design_effect
 
     def distance(z: float) -> float:
-        """How far the bound of the interval at `z` is from the tolerance; it falls as `z` grows."""
-        wider = gap(rest, group, z=z) or estimate
-        return wider.low - tolerance if above else tolerance - wider.high
+        """How far the bound of `gap` at `z` is from the tolerance; it falls as `z` grows.
+
+        Some ten are computed for a p-value, and two p-values for each group and gate, so that no `Interval` is made.
+        """
+        (low, high), (group_low, group_high) = _wilson(first, sizes[0], z), _wilson(second, sizes[1], z)
+        if above:
+            return value - math.hypot(first - low, group_high - second) - tolerance
+        return tolerance - (value + math.hypot(high - first, second - group_low))
 
     z = _Z_MAX if distance(_Z_MAX) >= 0 else float(brentq(distance, 0.0, _Z_MAX, xtol=_Z_EXACT))
     return _NORMAL.cdf(-z if above else z)
@@ -212,10 +232,10 @@ def detectable_gap(rest: Rate, group: Rate, *, tolerance: float, level: float) -
         return None
     distance = _NORMAL.inv_cdf(1 - level) + _NORMAL.inv_cdf(_POWER)
     low, high = tolerance, rest.value
+    others, size, effect = rest.variance, group.denominator, group.design_effect
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        behind = Rate((rest.value - middle) * group.denominator, group.denominator, group.design_effect)
         # The group's variance at its assumed lower rate, not at the observed one: the gap is what is being sought.
-        error = math.sqrt(rest.variance + behind.variance)
-        low, high = (middle, high) if middle - tolerance < distance * error else (low, middle)
+        own = _softened_variance((rest.value - middle) * size / effect, size / effect)
+        low, high = (middle, high) if middle - tolerance < distance * math.sqrt(others + own) else (low, middle)
     return None if high >= rest.value - _ALMOST_NOTHING else high

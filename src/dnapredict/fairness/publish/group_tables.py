@@ -1,6 +1,6 @@
 """Published tables of figures by group: rounded, with small numbers hidden."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dnapredict.config.fairness_policy import Disclosure
@@ -83,13 +83,7 @@ def published_table(
     """The table of one grouping, in which small groups are put together (see `disclosure.merged_groups`).
 
     Without `hidden`, what is hidden is what this table alone needs hidden.
-
-    Raises
-    ------
-    DataError
-        If a figure differs from fairlearn's: each audit checks itself against the oracle.
     """
-    _agree_with_fairlearn(counted)
     grouping, hidden = counted.grouping, hidden or find_hidden_counts({counted.grouping.name: counted}, rule)
     printed = CountedGrouping(grouping, *hidden.merged.apply(grouping.name, counted.groups, counted.counts))
     publisher = _Publisher(printed, hidden, rule, z, share)
@@ -109,13 +103,20 @@ def published_table(
     )
 
 
-def _agree_with_fairlearn(counted: CountedGrouping) -> None:
-    for name, values in by_fairlearn(counted).items():
-        for counts, value in zip(counted.counts, values, strict=True):
-            own = rate(counts, name).value
-            if (own is None) != (value is None) or abs((own or 0.0) - (value or 0.0)) > _AGREEMENT:
-                where = f"{name} of '{counted.grouping.name}'"
-                raise DataError(f"audit: {where} differs from fairlearn's figure.")
+def require_agreement_with_fairlearn(tables: Sequence[CountedGrouping]) -> None:
+    """Each audit checks the rates of all its tables against an independent implementation, at once.
+
+    Raises
+    ------
+    DataError
+        If a rate differs from fairlearn's.
+    """
+    for one in tables:
+        for counts in one.counts:
+            for name, value in by_fairlearn(counts).items():
+                own = rate(counts, name).value
+                if (own is None) != (value is None) or abs((own or 0.0) - (value or 0.0)) > _AGREEMENT:
+                    raise DataError(f"audit: {name} of '{one.grouping.name}' differs from fairlearn's figure.")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
-from dnapredict.service.home_checks.examination import Readiness
+from dnapredict.service.home_checks.examination import require_answerable
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
@@ -86,7 +86,6 @@ def build(
     connections = _connections(config)
     failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
     rival = challenger or no_challenger()
-    readiness = Readiness(home, log)
 
     class Dnapredict:
         """Order outpatient appointments by the chance that they are missed, to offer help to attend."""
@@ -96,11 +95,10 @@ def build(
             connections.most = connections_for(raise_file_limit(), wanted=connections.most)
             champion.watch()
             keeper.watch()
-            readiness.watch()
             rival.start()
 
         def __is_ready__(self) -> bool:
-            return champion.scorer is not None and readiness.is_ready
+            return champion.is_ready
 
         @bentoml.api(route="/v1/score")  # type: ignore[untyped-decorator]
         def score(self, request: ScoreRequest, /) -> ScoreAnswer:
@@ -265,6 +263,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         open_scorer=open_scorer,
         run_smoke_test=run_smoke_test,
         require_usable=require_usable,
+        require_answerable=partial(require_answerable, home, ScoringLog(home, database)),
     )
 
 

@@ -234,8 +234,8 @@ def _readable(files: ScoredFiles, *, check: str) -> tuple[_Readable, tuple[str, 
     if lost := set(files.lost()):
         first = min(lost)
         notices.append(
-            f"{first}: is missing, so that what it held is not joined{_more(lost)}. Restore it from a backup; if there is "
-            f"none, remove {mark_of(first).name}."
+            f"{first}: is missing, so that what it held is not joined{_more(lost)}. Restore it from a backup; if "
+            f"there is none, remove {mark_of(first).name}."
         )
     if damaged:
         first = min(damaged)

@@ -61,7 +61,8 @@ class TeamMappings:
             try:
                 load_mapping(path)
             except DnapredictError as error:
-                yield f"{path}: is damaged ({type(error).__name__}). Remove it: the team is asked again what its columns mean."
+                problem = f"{path}: is damaged ({type(error).__name__})."
+                yield f"{problem} Remove it: the team is asked again what its columns mean."
 
     def _path(self, team: str, columns: Sequence[str]) -> Path:
         names = "\n".join(sorted(plain(name) or name for name in columns))

@@ -1,6 +1,5 @@
 """Examine a home: every check in order, repairs, and the few that start-up and `/readyz` need."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Final
 
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.auth import api_keys
-from dnapredict.service.background.background_thread import Background
 from dnapredict.service.home_checks import file_checks, record_checks, store_checks
 from dnapredict.service.home_checks.home_findings import HomeCheck, HomeFinding, found
 from dnapredict.service.log.answer_entries import Hashes
@@ -22,7 +20,7 @@ _STORES: Final = (
     HomeCheck("secrets", record_checks.secrets),
     HomeCheck("keys and sign-in", record_checks.keys),
     HomeCheck("registry, ledger and models", store_checks.registry),
-    HomeCheck("test sets", store_checks.test_sets),
+    HomeCheck("test sets", store_checks.held_out),
     HomeCheck("reports and cycles", store_checks.reports),
     HomeCheck("history", store_checks.history),
     HomeCheck("lists", record_checks.lists),
@@ -34,9 +32,6 @@ _STORES: Final = (
 _KINDS: Final = HomeCheck("kinds of files", file_checks.special_files)
 CHECKS: Final = tuple(check.name for check in (_KINDS, *_FILES, *_STORES))
 """The names of all checks, in order."""
-
-_SECONDS_BETWEEN_CHECKS: Final = 5.0
-_LOG: Final = logging.getLogger("dnapredict.service")
 
 
 @dataclass(frozen=True)
@@ -118,44 +113,3 @@ def require_answerable(home: Path, log: ScoringLog) -> None:
     api_keys.all_keys(home)
     log.open()
     Hashes(home, log).of("secret", "check")
-
-
-class Readiness:
-    """Whether a service can answer, for `/readyz`: a thread asks `require_answerable` every few seconds.
-
-    Not in the request itself, which would wait where another program has locked the log.
-    """
-
-    def __init__(self, home: Path, log: ScoringLog) -> None:
-        """Check nothing yet."""
-        self._home, self._log = home, log
-        self._problem = "nothing was checked yet"
-        self._background = Background(
-            "readiness",
-            self.check,
-            seconds_between=_SECONDS_BETWEEN_CHECKS,
-            seconds_after_failure=_SECONDS_BETWEEN_CHECKS,
-            seconds_before_first=_SECONDS_BETWEEN_CHECKS,
-        )
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether, at the last check, the key of a request could be checked and its answer be put on record."""
-        return not self._problem
-
-    def watch(self) -> None:
-        """Check now, and from now on in a thread."""
-        self.check()
-        self._background.start()
-
-    def check(self) -> bool:
-        """Check, and log a new problem once; return whether the service can answer."""
-        try:
-            require_answerable(self._home, self._log)
-        except DnapredictError as error:
-            if str(error) != self._problem:
-                _LOG.error("Not ready: %s", error)
-            self._problem = str(error)
-        else:
-            self._problem = ""
-        return self.is_ready

@@ -20,8 +20,12 @@ SECONDS_OF_A_DRAFT: Final = 3_600
 _DRAFT_FILE: Final = re.compile(r"\.[0-9a-f]{16}-.+")
 _DRAFT_FOLDER: Final = re.compile(r"\.(?P<name>.+?)-(?P<old>old-)?[a-z0-9_]{8}")
 _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
-# Documents that are published by signing or shown by MLflow; they are private because the home is.
-_DOCUMENTS: Final = ("mlruns", "history", "cycle", "demo", "reports", "monitor")
+# What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
+# and their files have the permissions that MLflow, DuckDB or a person gave them.
+_PRIVATE: Final = (
+    *("decisions", "keys", "lists", "mappings", "models", "outcomes", "published", "sign-in", "tested", "trial"),
+    "uploads",
+)
 _SECRET_ENDINGS: Final = (".secret", ".key")
 _OF_OTHERS: Final = stat.S_IRWXO
 _OF_ALL_BUT_OWNER: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -77,9 +81,10 @@ def _refused_mode(path: Path, state: os.stat_result, home: Path) -> int:
     parts = path.relative_to(home).parts
     if path.name.endswith(_SECRET_ENDINGS) or parts[0] == "keys":
         return _OF_ALL_BUT_OWNER
-    is_document = parts[0] in _DOCUMENTS and len(parts) > 1
-    is_lock = stat.S_ISREG(state.st_mode) and not state.st_size
-    return 0 if is_document or is_lock else _OF_OTHERS
+    is_file = stat.S_ISREG(state.st_mode)
+    is_private = parts[0] in _PRIVATE or (len(parts) == 1 and is_file)
+    is_lock = is_file and not state.st_size
+    return _OF_OTHERS if is_private and not is_lock else 0
 
 
 def _change_mode(path: Path, *, add: int = 0, remove: int = 0) -> None:

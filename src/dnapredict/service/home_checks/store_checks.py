@@ -49,7 +49,7 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
             yield finding_of(warning, home)
 
 
-def test_sets(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
+def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """What each version was tested on."""
     from dnapredict.registry import holdout_store
 
@@ -149,7 +149,11 @@ def _foreign_rows(home: Path, files: ScoredFiles, paths: list[Path]) -> Iterator
 
 
 def trial(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
-    """The register of a trial, its secret, and the benefit model."""
+    """The registration of each trial, the register of its patients, its secret, and the benefit model."""
+    from dnapredict.pipeline.in_use.trial_planning import registered_trials
+    from dnapredict.registry import Registry
+
+    yield from _error_of(home, lambda: registered_trials(Registry(home).decisions(), home=home))
     yield from _error_of(home, lambda: verify_register(home))
     path = home / TRIAL / benefit_ranking.FILE
     if path.exists():

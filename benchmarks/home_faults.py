@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 __all__ = ["DAMAGES", "Damage", "damaged"]
 
-APPOINTMENTS, LISTED, PART_ROWS, SECONDS = 20_000, 200, 50, 240
+APPOINTMENTS, LISTED, PART_ROWS, SECONDS = 40_000, 200, 50, 240
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
 REFUSALS = range(10, 15)
 BLOCK = 4_096
@@ -281,6 +281,7 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     from dnapredict.service.api.request_models import ScoreRequest
     from dnapredict.service.api.scoring_endpoints import answer
     from dnapredict.service.auth.api_keys import KeyRing
+    from dnapredict.service.background.challenger_thread import no_challenger
     from dnapredict.service.log.answer_entries import AnswerLog, Hashes
     from dnapredict.service.log.scoring_log import ScoringLog
     from dnapredict.worklist.files import latest_list, list_store
@@ -294,7 +295,7 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     champion.require()
     logbook = AnswerLog(ScoringLog(home, served_config().database), Hashes(home))
     request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
-    given = answer(request, champion=champion, logbook=logbook, home=home)
+    given = answer(request, champion=champion, logbook=logbook, home=home, challenger=no_challenger())
     lists = [heading.list_id for heading in list_store.headings(home)]
     return [given.results, shown and shown.worklist.to_pydict(), found and found.worklist.to_pydict(), lists]
 

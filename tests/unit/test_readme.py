@@ -35,6 +35,7 @@ VERBS = (
     "monitor",
     "cycle",
     "versions",
+    "doctor",
 )
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",

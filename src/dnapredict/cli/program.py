@@ -11,6 +11,7 @@ import typer
 from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
 from dnapredict.cli.data import check, demo, factors, features, simulate
+from dnapredict.cli.doctor import doctor
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train, versions
@@ -64,7 +65,7 @@ log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, p
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
-_IN_USE = (refresh, score, serve, outcomes, monitor, cycle)
+_IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (

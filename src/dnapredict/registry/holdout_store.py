@@ -9,6 +9,7 @@ outside MLflow's folders, so that `mlflow ui` does not show them.
 import contextlib
 import hashlib
 import hmac
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +81,27 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
         ) from None
     nothing = np.empty((len(probability), 0))
     return HoldoutRisks(Cohort(factors=(), matrix=nothing, **read), probability)
+
+
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each test set that is not as it was written, or is keyed with another secret; nothing is changed.
+
+    Raises
+    ------
+    StoreError
+        If the secret of the home is damaged, or was lost while files are keyed with it.
+    """
+    paths = sorted((home / FOLDER).glob("*.parquet"))
+    key = _secret(home) if paths else b""
+    for path in paths:
+        try:
+            schema = _read(path, version="of that digest").schema
+            if _is_keyed(schema):
+                _require_key(schema, home, key)
+        except ModelError as error:
+            yield str(error)
+        except (OSError, pa.ArrowException):
+            yield f"{path}: cannot be read. Train the version of that digest again to compare it."
 
 
 def secret(home: Path) -> bytes:

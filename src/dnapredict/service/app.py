@@ -36,6 +36,7 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
+from dnapredict.service.home_checks.examination import require_answerable
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
@@ -97,7 +98,7 @@ def build(
             rival.start()
 
         def __is_ready__(self) -> bool:
-            return champion.scorer is not None
+            return champion.is_ready
 
         @bentoml.api(route="/v1/score")  # type: ignore[untyped-decorator]
         def score(self, request: ScoreRequest, /) -> ScoreAnswer:
@@ -262,6 +263,7 @@ def champion_of(home: Path, database: str | None = None) -> Champion:
         open_scorer=open_scorer,
         run_smoke_test=run_smoke_test,
         require_usable=require_usable,
+        require_answerable=partial(require_answerable, home, ScoringLog(home, database)),
     )
 
 

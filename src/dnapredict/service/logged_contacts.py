@@ -69,6 +69,17 @@ class LoggedContacts:
             rows = self._from(0)
         return map(_contact, rows)
 
+    def holds(self, number: int, seal: str) -> bool:
+        """Whether the log has the entry `number` with that `seal`, or retention has removed it.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        rows = self._log.query(_FROM.limit(1), {"number": number})
+        return (bool(rows) and (rows[0].number, rows[0].seal) == (number, seal)) or self._was_removed(number)
+
     def calls(self) -> Sequence[RecordedCall]:
         """Every recorded call that the log still holds, in the order of recording.
 

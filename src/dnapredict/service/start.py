@@ -22,6 +22,7 @@ from dnapredict.data.files.file_lock import is_unlocked, locked
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
+from dnapredict.service.home_checks.examination import require_answerable
 from dnapredict.service.log.scoring_log import ScoringLog
 
 Files = MappingOf[str, Path]
@@ -88,7 +89,7 @@ def serve(
     _require_champion(home)
     _require_free(host, port)
     served_mapping()
-    ScoringLog(home, config.database).open()
+    require_answerable(home, ScoringLog(home, config.database))
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     with _temporary_folder() as state:
         # Downloads are written to the temporary folder first; they contain patients' names if a team wants them.

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dnapredict.data.files.atomic_write import private_folder, write_private
-from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make
+from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
 from dnapredict.errors import StoreError
 from dnapredict.fairness.disclosure.publications import Kind, Publication
@@ -140,6 +140,24 @@ def _read(folder: Path, *, has_reports: bool) -> PublicationMemory:
         write_private(path, _Memory(count=0, head=FIRST_SEAL, entries=()).model_dump_json() + "\n")
         return memory
     return PublicationMemory(folder, "", key, _verified(path, key))
+
+
+def verify(home: Path) -> None:
+    """Check the memory of a home, and change nothing; nothing is checked where there is none.
+
+    Raises
+    ------
+    StoreError
+        If it was changed or is missing, or its key is.
+    """
+    path, secret = home / FOLDER / _FILE, home / FOLDER / _SECRET
+    if not path.exists() and secret.exists():
+        raise _damage(path, "it is missing")
+    if path.exists():
+        try:
+            _verified(path, read_secret(secret))
+        except SecretError as error:
+            raise _damage(path, str(error)) from None
 
 
 def _verified(path: Path, key: bytes) -> tuple[_Entry, ...]:

@@ -18,6 +18,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.data.files.digests import keyed_hash, read_or_make
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
@@ -230,6 +231,12 @@ def _readable(files: ScoredFiles, *, check: str) -> tuple[_Readable, tuple[str, 
             foreign.add(path)
     left_out = damaged | foreign
     notices = []
+    if lost := set(files.lost()):
+        first = min(lost)
+        notices.append(
+            f"{first}: is missing, so that what it held is not joined{_more(lost)}. Restore it from a backup; if "
+            f"there is none, remove {mark_of(first).name}."
+        )
     if damaged:
         first = min(damaged)
         notices.append(f"{first}: is damaged, and left out{_more(damaged)}. Restore it from a backup, or score again.")

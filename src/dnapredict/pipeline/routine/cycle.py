@@ -20,7 +20,7 @@ from dnapredict.data.files.atomic_write import private_folder, write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.data.readers import table_file
-from dnapredict.errors import DataError, ModelError
+from dnapredict.errors import DataError, ModelError, StoreError
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.verdicts import Verdict
 from dnapredict.model.artefact import load as load_model
@@ -140,9 +140,7 @@ class _Run:
         read_as = f"{extract} {setting.mapping!r} {setting.training!r}"
         self.folder = home / FOLDER / hashlib.sha256(read_as.encode()).hexdigest()[:_DIGEST_LENGTH]
         private_folder(self.folder)
-        kept = read_record(
-            self.folder / _RECORD, CycleRecord, advice="Remove the folder of this cycle to run it from its start."
-        )
+        kept = _recorded(self.folder)
         self.record = kept or CycleRecord(extract=extract)
 
     def keep(self, step: CycleStep) -> None:
@@ -289,3 +287,17 @@ def _next_steps(steps: tuple[CycleStep, ...]) -> Iterator[str]:
                 f"Read the audit of version {step.version} with the equality lead and sign it (dnapredict sign); then "
                 f"decide on `dnapredict promote {step.version}`."
             )
+
+
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each cycle of a home whose record cannot be read."""
+    for folder in sorted((home / FOLDER).glob("*/")):
+        try:
+            _recorded(folder)
+        except StoreError as error:
+            yield str(error)
+
+
+def _recorded(folder: Path) -> CycleRecord | None:
+    advice = "Remove the folder of this cycle to run it from its start."
+    return read_record(folder / _RECORD, CycleRecord, advice=advice)

@@ -55,6 +55,8 @@ class Champion:
     require_usable
         Raises GateFailedError where a version that is used in place of a champion that failed may no longer
         be used.
+    require_answerable
+        Raises StoreError where no request can be answered although a model is loaded, such as without a scoring log.
     """
 
     def __init__(
@@ -64,8 +66,11 @@ class Champion:
         open_scorer: Callable[[str], ScorerProtocol],
         run_smoke_test: Callable[[str], None],
         require_usable: Callable[[str], None] = lambda _: None,
+        require_answerable: Callable[[], None] = lambda: None,
     ) -> None:
         """Hold no scorer yet."""
+        self._require_answerable = require_answerable
+        self._unanswerable = ""
         self._expected = expected
         self._require_usable = require_usable
         self._open = open_scorer
@@ -87,6 +92,11 @@ class Champion:
     def scorer(self) -> ScorerProtocol | None:
         """The scorer in use; None until a champion is loaded."""
         return self._scorer
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request can be answered: a model is loaded, and at the last check keys and log were sound."""
+        return self._scorer is not None and not self._unanswerable
 
     def require(self) -> ScorerProtocol:
         """The scorer to use for one whole request.
@@ -167,9 +177,21 @@ class Champion:
         """Refresh, and return whether it succeeded."""
         try:
             self.refresh()
+            self._check_stores()
         finally:
             self._checked.set()
-        return not self._problem
+        return not self._problem and not self._unanswerable
+
+    def _check_stores(self) -> None:
+        """In the thread and not in `/readyz` itself, which would wait where another program has locked the log."""
+        before, problem = self._unanswerable, ""
+        try:
+            self._require_answerable()
+        except DnapredictError as error:
+            problem = str(error)
+            if problem != before:
+                _LOG.error("Not ready: %s", problem)
+        self._unanswerable = problem
 
     def _log_problem(self, sentence: str) -> None:
         """Log each new problem once, not every five seconds."""

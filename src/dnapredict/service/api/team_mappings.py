@@ -6,7 +6,7 @@ It has the names of columns and codes, and nothing about a patient.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,15 @@ class TeamMappings:
         content = {"description": f"Lists of {team or 'this service'}", "columns": _without_blanks(sources)}
         write_private(path, tomli_w.dumps(content))
         return load_mapping(path)
+
+    def damaged(self) -> Iterator[str]:
+        """A sentence for each mapping that cannot be read; its team is asked again."""
+        for path in sorted((self.home / _FOLDER).glob("*/*.toml")):
+            try:
+                load_mapping(path)
+            except DnapredictError as error:
+                problem = f"{path}: is damaged ({type(error).__name__})."
+                yield f"{problem} Remove it: the team is asked again what its columns mean."
 
     def _path(self, team: str, columns: Sequence[str]) -> Path:
         names = "\n".join(sorted(plain(name) or name for name in columns))

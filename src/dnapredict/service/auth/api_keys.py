@@ -14,6 +14,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -140,6 +141,21 @@ def all_keys(home: Path) -> tuple[Key, ...]:
             "backup, or make a new key with `dnapredict keys create`."
         )
     return tuple(sorted(keys, key=lambda key: (key.made_at, key.key_id)))
+
+
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each key that cannot be read, and one where all are lost."""
+    paths = _files(home / _FOLDER)
+    for path in sorted(path for path in paths if path.suffix == ".json"):
+        try:
+            _read(path)
+        except StoreError as error:
+            yield str(error)
+    if not any(path.suffix == ".json" for path in paths):
+        try:
+            all_keys(home)
+        except StoreError as error:
+            yield str(error)
 
 
 def mark_keys_made(home: Path) -> None:

@@ -5,12 +5,14 @@ folder of the keys, whose files mean that keys were made.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.errors import StoreError
 from dnapredict.service.auth.permissions import Holds
 from dnapredict.service.auth.sessions import Sessions
 from dnapredict.service.auth.staff import Person, StaffRole
@@ -115,6 +117,14 @@ class OpenIdPeople:
         """
         found = self._record(_id(key_id)) if key_id.startswith(_PREFIX) else None
         return "" if found is None else found.name
+
+    def damaged(self) -> Iterator[str]:
+        """A sentence for each record that cannot be read."""
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                self._record(path.stem)
+            except StoreError as error:
+                yield str(error)
 
     def _find(self, number: str) -> PersonHolder | None:
         record = self._record(number)

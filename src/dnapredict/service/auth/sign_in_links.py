@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import hashlib
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +80,15 @@ def use(home: Path, token: str) -> str | None:
     except OSError as error:
         raise StoreError(f"{path}: cannot be removed ({type(error).__name__}).") from None
     return key_id
+
+
+def damaged(home: Path) -> Iterator[tuple[Path, str]]:
+    """The files of links that cannot be read, each with a sentence; such a link signs nobody in."""
+    for path in sorted((home / _FOLDER).glob("*.json")):
+        try:
+            _read(path)
+        except StoreError as error:
+            yield path, str(error)
 
 
 def _file(home: Path, token: str) -> Path:

@@ -21,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from dnapredict.data.files.atomic_write import new_draft, private_folder
+from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
 from dnapredict.errors import ConfigurationError, StoreError
 
 ADDRESS_VARIABLE: Final = "DNAPREDICT_DATABASE"
@@ -31,6 +32,7 @@ VERSION_TABLE: Final = "dnapredict_log_version"
 REVISION: Final = "r0004"
 """The newest migration; a test compares it with the folder of migrations."""
 
+_WITHOUT_BACKUP: Final = "and a new log is begun"
 _OLDER: Final = ("", "r0001", "r0002", "r0003")
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -97,8 +99,8 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever written. A log that this process opened still counts after its file was deleted."""
-        return self._url is not None or self._engine is not None or self._path.exists()
+        """Whether anything was ever written, also where the file was deleted since: using it then raises."""
+        return self._url is not None or self._engine is not None or self._path.exists() or is_lost(self._path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -146,6 +148,7 @@ class Database:
             engine = self._engine or self._new_engine()
             revision = _migrate(engine)
             self._engine, self._files = engine, _identities(self._path)
+            self._mark()
             return revision
 
     def close(self) -> None:
@@ -167,7 +170,14 @@ class Database:
                     self._require_revision(engine, revision)
                 self._engine = engine
                 self._files = _identities(self._path)
+                self._mark()
             return self._engine
+
+    def _mark(self) -> None:
+        """Mark that the home has a log; one that may only be read needs no mark to be read."""
+        if self._url is None:
+            with contextlib.suppress(StoreError):
+                mark_made(self._path)
 
     def _close_if_replaced(self, engine: Engine) -> None:
         """Close the log where a side file is not the one that was opened; it is then opened again.
@@ -198,7 +208,7 @@ class Database:
         side_files = " and ".join(f"{self._path.name}{end}" for end in _SIDE_FILES)
         return (
             f"Stop the service, remove {side_files}, and put the log back from a backup; without a backup a new log is "
-            "begun."
+            f"begun once {mark_of(self._path).name} is removed too."
         )
 
     def _require_revision(self, engine: Engine, revision: str) -> None:
@@ -213,11 +223,13 @@ class Database:
         if self._url is not None:
             return _postgres_engine(self._url)
         if not self._path.exists():
+            if is_lost(self._path):
+                raise StoreError(loss_message(self._path, what="the scoring log", without_backup=_WITHOUT_BACKUP))
             self._make_file()
         elif _is_empty(self._path):
             raise StoreError(
                 f"{self._path}: the scoring log is empty: its entries are lost. Restore it from a backup; if "
-                "there is none, move the file away and a new log is begun."
+                f"there is none, move the file and {mark_of(self._path).name} away, and a new log is begun."
             )
         return _sqlite_engine(self._path)
 

@@ -54,6 +54,11 @@ class ScoringLog:
         """Whether the log is a file of the home, and not a database at an address."""
         return self._database.is_file
 
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written, also where the file was deleted since: reading it then raises."""
+        return self._database.exists
+
     def open(self) -> None:
         """Open the database now, so that a fault is reported at start and not at the first request.
 

@@ -1,15 +1,15 @@
 """Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
-from dnapredict.errors import DataError
-from dnapredict.worklist.files.list_files import assigned_file
+from dnapredict.errors import DataError, StoreError
+from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, list_folder
 
 LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
@@ -59,6 +59,15 @@ def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
     """
     found = _read(assigned_file(home, list_id))
     return {line: each for each in found for line in each.lines if each.to}
+
+
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each file of assignments that cannot be read."""
+    for path in sorted(list_folder(home).glob(f"*{ASSIGNED}")):
+        try:
+            _read(path)
+        except StoreError as error:
+            yield str(error)
 
 
 def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[Assignment]:

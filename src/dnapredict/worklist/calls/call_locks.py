@@ -52,11 +52,30 @@ class CallLocks:
         """The locks that have not ended, by appointment. An unreadable file holds none."""
         now = self._clock()
         try:
-            stored = read_record(self._path, _StoredLocks, advice="Remove it: locks end by themselves.")
+            stored = self._stored()
         except StoreError:
             return {}
         locks = {} if stored is None else stored.root
         return {appointment: lock for appointment, lock in locks.items() if now < lock.until <= now + SECONDS}
+
+    def damage(self) -> str:
+        """A sentence where the file cannot be read, "" otherwise."""
+        try:
+            self._stored()
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    def discard(self) -> None:
+        """Remove the file: the locks in it end by themselves within `SECONDS`.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        with self._exclusive():
+            self._path.unlink(missing_ok=True)
 
     def take(self, appointment: str, *, caller: str, key_id: str) -> CallLock:
         """Lock an appointment for `caller` and release their other locks; return the current lock of the appointment.
@@ -90,6 +109,9 @@ class CallLocks:
             return
         with self._exclusive():
             self._write({key: lock for key, lock in self.held().items() if lock.caller != caller})
+
+    def _stored(self) -> _StoredLocks | None:
+        return read_record(self._path, _StoredLocks, advice="Remove it: locks end by themselves.")
 
     def _write(self, locks: Mapping[str, CallLock]) -> None:
         # Not flushed to the disk: after a power cut nobody is calling, and each patient would wait for it.

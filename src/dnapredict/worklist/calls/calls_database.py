@@ -131,6 +131,33 @@ class CallsDatabase:
         except (OSError, sqlite3.Error) as error:
             raise UnusableError(_reason(error)) from None
 
+    def inspect(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
+        """Check the whole file and run `work` on it as it is: nothing is rebuilt or upgraded, as `run` would.
+
+        Returns None where the home never had the database.
+
+        Raises
+        ------
+        UnusableError
+            If it is missing, damaged or cannot be opened; `run` rebuilds one that is missing or damaged.
+        """
+        if not self.path.exists():
+            if self._was_used():
+                raise UnusableError("it is missing")
+            return None
+        try:
+            with self._damage_detected(), self._locked(shared=True), self._opened() as connection:
+                _require_whole(connection)
+                if _form(connection) == _FORM and not is_unchanged(connection):
+                    raise _DamagedError
+                return work(connection)
+        except _DamagedError:
+            raise UnusableError("it is damaged") from None
+        except TimeoutError:
+            raise UnusableError("another process is replacing it") from None
+        except (OSError, sqlite3.Error) as error:
+            raise UnusableError(_reason(error)) from None
+
     def _run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
         with self._damage_detected(), self._locked(shared=True), self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -153,13 +180,7 @@ class CallsDatabase:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection to the file. The first one of a process checks the whole file."""
         state = self.path.stat()
-        if not state.st_size:
-            raise _DamagedError
-        address = f"{self.path.absolute().as_uri()}?mode=rw"
-        with contextlib.closing(
-            sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
-        ) as connection:
-            connection.execute("PRAGMA synchronous = NORMAL")
+        with self._opened() as connection:
             file = (str(self.path), state.st_dev, state.st_ino)
             if file not in _checked:
                 with _checking:
@@ -167,12 +188,20 @@ class CallsDatabase:
                     _checked.add(file)
             yield connection
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.stat().st_size:
+            raise _DamagedError
+        address = f"{self.path.absolute().as_uri()}?mode=rw"
+        with contextlib.closing(
+            sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+        ) as connection:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            yield connection
+
     def _check(self, connection: sqlite3.Connection) -> None:
         """Check every page and row, and upgrade a database of an earlier release."""
-        if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
-            raise _DamagedError
-        if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
-            raise _DamagedError
+        _require_whole(connection)
         if _form(connection) < _FORM:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
@@ -243,6 +272,13 @@ class CallsDatabase:
             if _code(error) in _CORRUPT or "no such table" in str(error) or "no such column" in str(error):
                 raise _DamagedError from None
             raise
+
+
+def _require_whole(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+        raise _DamagedError
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'calls'").fetchone():
+        raise _DamagedError
 
 
 def in_memory() -> sqlite3.Connection:

@@ -133,6 +133,27 @@ class Ledger:
             if self._database.run(partial(self._add, after=last, new=new), writes=True):
                 return ()
 
+    def verify(self) -> tuple[int, str]:
+        """Check database and secrets, and change nothing; return number and seal of the last entry copied from the log.
+
+        (0, "") where nothing was copied.
+
+        Raises
+        ------
+        UnusableError
+            If the database is missing, damaged or cannot be opened; `catch_up` rebuilds one that is missing or damaged.
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        return self._database.inspect(self._verified) or (0, "")
+
+    def _verified(self, connection: sqlite3.Connection) -> tuple[int, str]:
+        if (self._home / _CALLS_SECRET).exists() or _has_rows(connection, "calls"):
+            self._planned_with(connection, writes=False)
+        if _has_rows(connection, "events"):
+            self._hashed_with(connection)
+        return read_up_to(connection)
+
     def plan(
         self, name: str, calls: Iterable[PlannedCall], *, listed: Iterable[tuple[str, str]] = ()
     ) -> tuple[str, ...]:

@@ -18,11 +18,14 @@ import pyarrow.compute as pc
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
 _FILE: Final = Path("lists") / "opt-outs.json"
 _LOCK: Final = "opt-outs.lock"
+_WHAT: Final = "the file of those who asked not to be called"
+_WITHOUT_BACKUP: Final = "and score all lists with opt-outs again"
 _SECONDS_TO_WAIT: Final = 10.0
 _BUSY: Final = "The opt-outs of this home are being written by another process. Try again in a minute."
 # If more than this share of so many patients opted out, the column `opt_out` is probably another column.
@@ -99,13 +102,18 @@ class StatedOptOuts:
             kept = {each: day for each, day in self._read().items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}
             write_private(path, sealed_json(json.dumps({"patients": changed})))
+            mark_made(path)
 
     def _read(self) -> _Days:
         path = self.home / _FILE
         try:
             state = path.stat()
-        except OSError:
+        except FileNotFoundError:
+            if is_lost(path):
+                raise StoreError(loss_message(path, what=_WHAT, without_backup=_WITHOUT_BACKUP)) from None
             return {}
+        except OSError as error:  # not as if nobody had opted out
+            raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
         return _patients(path, (state.st_ino, state.st_size, state.st_mtime_ns))
 
 

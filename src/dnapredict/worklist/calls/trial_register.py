@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.data.files.atomic_write import create_private_file, private_folder
-from dnapredict.data.files.digests import PATIENT, SecretError, keyed_hash, read_or_make
+from dnapredict.data.files.digests import PATIENT, SecretError, keyed_hash, read_or_make, read_secret
 from dnapredict.errors import StoreError
 from dnapredict.worklist.plan.trial_arms import PatientPlace, arm_sequence, order_key
 
@@ -33,6 +33,7 @@ _TABLES: Final = {
     "settings": "name PRIMARY KEY, value",
 }
 _CHECK: Final = "secret check"
+_USED_FOR: Final = "the arms of a trial were drawn with it, so that nobody can tell them without it"
 _Result = TypeVar("_Result")
 
 
@@ -108,10 +109,10 @@ class TrialRegister:
 
     @cached_property
     def _secret(self) -> bytes:
-        path, used = self.home / FOLDER / SECRET, ""
-        if self.path.exists() and self._connected(_setting):
-            used = "the arms of a trial were drawn with it, so that nobody can tell them without it"
-        return read_or_make(path, used_for=used)
+        path = self.home / FOLDER / SECRET
+        # The register is made first, so that a secret without one tells that it was lost.
+        is_used = bool(self._connected(_setting))
+        return read_or_make(path, used_for=_USED_FOR if is_used else "")
 
     def _hash(self, kind: str, value: str) -> str:
         return keyed_hash(self._secret, kind, value)
@@ -122,16 +123,14 @@ class TrialRegister:
 
         def checked(connection: sqlite3.Connection) -> _Result:
             if (expected := _setting(connection)) and expected != mark:
-                raise SecretError(
-                    f"{self.home / FOLDER / SECRET}: is another secret than the arms of the trial were drawn with, so "
-                    "that nobody can tell them. Restore that secret from a backup."
-                )
+                raise _another_secret(self.home)
             connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (_CHECK, mark))
             return work(connection)
 
         return self._connected(checked)
 
     def _connected(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        require_register(self.home)
         try:
             private_folder(self.path.parent)
             create_private_file(self.path)
@@ -144,10 +143,7 @@ class TrialRegister:
                 connection.execute("COMMIT")
                 return result
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.path}: the register of the trial cannot be used ({type(error).__name__}). Restore the folder "
-                f"{FOLDER} of the home from a backup; without it the arms of earlier lists would change."
-            ) from None
+            raise _unusable(self.path, f"cannot be used ({type(error).__name__})") from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from None
 
@@ -186,3 +182,57 @@ class TrialRegister:
 def _setting(connection: sqlite3.Connection) -> str:
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (_CHECK,)).fetchone()
     return "" if row is None else str(row[0])
+
+
+def require_register(home: Path) -> None:
+    """Refuse a home whose register of a trial was lost: a new one would draw other arms.
+
+    Raises
+    ------
+    StoreError
+    """
+    path = home / FOLDER / _DATABASE
+    if (home / FOLDER / SECRET).exists() and not (path.exists() and path.stat().st_size):
+        raise _unusable(path, "is missing or empty")
+
+
+def verify_register(home: Path) -> None:
+    """Check register and secret of a home's trial, and change neither; nothing is checked where there is none.
+
+    Raises
+    ------
+    SecretError
+        If the secret is missing although patients were allocated with it, damaged or replaced.
+    StoreError
+        If the register is missing or damaged.
+    """
+    require_register(home)
+    path, secret = home / FOLDER / _DATABASE, home / FOLDER / SECRET
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+            is_whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            expected = _setting(connection)
+    except sqlite3.Error as error:
+        raise _unusable(path, f"cannot be used ({type(error).__name__})") from None
+    if not is_whole:
+        raise _unusable(path, "is damaged")
+    if expected and not secret.exists():
+        raise SecretError(f"{secret}: this secret is missing, and {_USED_FOR}. Restore it from a backup.")
+    if expected and keyed_hash(read_secret(secret), "secret", "check") != expected:
+        raise _another_secret(home)
+
+
+def _unusable(path: Path, problem: str) -> StoreError:
+    return StoreError(
+        f"{path}: the register of the trial {problem}. Restore the folder {FOLDER} of the home from a backup; without "
+        "it the arms of earlier lists would change."
+    )
+
+
+def _another_secret(home: Path) -> SecretError:
+    return SecretError(
+        f"{home / FOLDER / SECRET}: is another secret than the arms of the trial were drawn with, so that nobody can "
+        "tell them. Restore that secret from a backup."
+    )

@@ -179,6 +179,18 @@ def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.d
         _write(home, list_id, replace(content, notes=changed))
 
 
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each file of contact details that is not due and cannot be read."""
+    for path in sorted(_folder(home).glob(f"*{CONTACTS}")):
+        until = _until(path)
+        if path.name.startswith(".") or (until is not None and until < _today()):
+            continue
+        try:
+            _opened(home, path.stem, path.read_bytes())
+        except (OSError, StoreError, ValueError) as error:
+            yield _unreadable(path, error)
+
+
 def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
     """Delete the contact details of lists whose last day is over, and of lists that are gone; return their number.
 
@@ -247,11 +259,15 @@ def _content(home: Path, list_id: str) -> _Content | None:
     try:
         return _opened(home, list_id, sealed)
     except (StoreError, ValueError) as error:
-        _log_once(
-            f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
-            "from another home. Calls can be made and recorded without them; upload the list again to restore them."
-        )
+        _log_once(_unreadable(path, error))
         return None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return (
+        f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
+        "from another home. Calls can be made and recorded without them; upload the list again to restore them."
+    )
 
 
 def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:

@@ -162,6 +162,22 @@ def headings(home: Path) -> tuple[Heading, ...]:
     return tuple(sorted(by_id.values(), key=lambda heading: heading.created_at, reverse=True))
 
 
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each list that is lost or cannot be read, the latest one included."""
+    for marker in sorted(list_folder(home).glob(f"*{MARKER}")):
+        if lost := loss_of(marker.with_suffix(".parquet")):
+            yield lost
+    for path in sorted(kept_files(home)):
+        try:
+            find(home, path.stem)
+        except StoreError as error:
+            yield str(error)
+    try:
+        latest(home)
+    except StoreError as error:
+        yield str(error)
+
+
 def kept_files(home: Path) -> list[Path]:
     """The files of all kept lists, newest first."""
     return [path for path, _ in sorted(list_files(home), key=lambda file: (file[1][2], file[0]), reverse=True)]

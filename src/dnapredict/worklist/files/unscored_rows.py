@@ -5,7 +5,7 @@ the key of the home's contact details, bound to the list, and deleted with it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.contact_details import KEY, key_in
-from dnapredict.worklist.files.list_files import unscored_file
+from dnapredict.worklist.files.list_files import UNSCORED, list_folder, unscored_file
 
 # Nobody corrects more rows by hand; if so many are wrong, the file or its mapping is wrong.
 MOST_ROWS: Final = 500
@@ -95,6 +95,13 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
     sealed = encrypt(json.dumps(content).encode(), key_in(read_or_make(home / KEY)), bound_to=list_id.encode())
     with write_atomically(path) as draft:
         draft.write_bytes(sealed)
+
+
+def damaged(home: Path) -> Iterator[str]:
+    """A sentence for each file of unscored rows that cannot be read."""
+    for path in sorted(list_folder(home).glob(f"*{UNSCORED}")):
+        if not path.name.startswith(".") and read(home, path.stem) is None:
+            yield f"{path}: the rows that could not be scored cannot be read. Upload the list again to correct them."
 
 
 def read(home: Path, list_id: str) -> UnscoredRows | None:

@@ -261,13 +261,25 @@ class WrittenWorklists:
         newest = list(noted.items())[-_MOST_NAMES + 1 :]
         write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
 
+    def discard_damaged(self) -> None:
+        """Remove a file that cannot be read: every worklist then counts as changed and is kept, as it does now."""
+        if self.is_damaged():
+            (self.home / _FILE).unlink(missing_ok=True)
+
+    def is_damaged(self) -> bool:
+        """Whether the file is there and cannot be read."""
+        return (self.home / _FILE).exists() and self._read() is None
+
     def _noted(self) -> dict[str, str]:
         """Digests by name. If they cannot be read the result is empty, so that every file is kept."""
+        return self._read() or {}
+
+    def _read(self) -> dict[str, str] | None:
         try:
             digests = json.loads((self.home / _FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return {}
-        return digests if isinstance(digests, dict) else {}
+            return None
+        return digests if isinstance(digests, dict) else None
 
 
 def _name(out: Path) -> str:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
+from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
 from dnapredict.errors import StoreError
 
 FOLDER: Final = "outcomes"
@@ -82,6 +83,7 @@ OUTCOME_SCHEMA: Final = pa.schema(
 """The columns of the store. Null means not known."""
 
 _FILE: Final = "outcomes.parquet"
+_WITHOUT_BACKUP: Final = "and run 'dnapredict outcomes EXTRACT' again with all extracts since the first list"
 # Hashes do not compress as runs or dictionaries, but their hexadecimal digits do.
 _COMPRESSION: Final = "zstd"
 
@@ -99,8 +101,8 @@ class OutcomeStore:
 
     @property
     def exists(self) -> bool:
-        """Whether outcomes were read in this home."""
-        return self.path.is_file()
+        """Whether outcomes were read in this home, also where the file is lost: then `read` raises."""
+        return self.path.is_file() or is_lost(self.path)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of the store, by appointment, after checking that the file is as it was written.
@@ -125,6 +127,8 @@ class OutcomeStore:
                 f"{self.path}: no outcomes were read in this home yet. Run 'dnapredict outcomes EXTRACT' with an "
                 "extract of past appointments."
             )
+        if is_lost(self.path):
+            raise StoreError(loss_message(self.path, what="the outcome store", without_backup=_WITHOUT_BACKUP))
         try:
             if not is_intact_file(self.path, name=self.path.stem):
                 raise self._damaged()
@@ -147,11 +151,12 @@ class OutcomeStore:
         with write_atomically(self.path) as draft:
             pq.write_table(rows.replace_schema_metadata(dict(UNSEALED)), draft, compression=_COMPRESSION)
             seal(draft, name=self.path.stem)
+        mark_made(self.path)
 
     def _damaged(self) -> StoreError:
         return StoreError(
-            f"{self.path}: is damaged; it is not what was written. Remove it and run 'dnapredict outcomes EXTRACT' "
-            "again with all extracts since the first list."
+            f"{self.path}: is damaged; it is not what was written. Remove it and {mark_of(self.path).name}, "
+            f"{_WITHOUT_BACKUP}."
         )
 
 

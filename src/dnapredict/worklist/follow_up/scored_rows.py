@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
+from dnapredict.data.files.loss_marks import MADE, is_lost, mark_made, mark_of
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import ListIdentity
 from dnapredict.worklist.follow_up.outcome_store import FOLDER, OUTCOME_SCHEMA
@@ -139,6 +140,7 @@ class ScoredRows:
         with write_atomically(path) as draft:
             pq.write_table(noted, draft, compression="zstd")
             seal(draft, name=path.stem)
+        mark_made(path)
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,11 @@ class ScoredFiles:
     def damaged(self) -> list[Path]:
         """The files that are not as they were written."""
         return [path for path in self._all() if not _is_intact(path)]
+
+    def lost(self) -> list[Path]:
+        """The files that were written and are missing."""
+        marks = sorted(_folder(self.home).glob(f"*.parquet{MADE}"))
+        return [path for path in (mark.with_suffix("") for mark in marks) if is_lost(path)]
 
     def is_hashed_with(self, path: Path, check: str) -> bool:
         """Whether a sound file was hashed with the secret that has this check value."""
@@ -180,6 +187,8 @@ class ScoredFiles:
         due = [path for path in self._all() if _day_of(path) < day]
         for path in due:
             try:
+                # The mark first: a process that is killed in between leaves a file without one, and not a lost file.
+                mark_of(path).unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"{path}: cannot be deleted ({type(error).__name__}).") from None

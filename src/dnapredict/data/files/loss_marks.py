@@ -1,0 +1,50 @@
+"""Marks that a file of a home was written, so that a lost file is not mistaken for one that never was.
+
+The mark of `NAME` is the file `NAME.made` next to it. It is written after the file itself: a process that is killed in
+between leaves a file without a mark, as an earlier release does, and never a mark that accuses wrongly.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from dnapredict.data.files.atomic_write import write_once
+
+MADE: Final = ".made"
+_SAYS: Final = "The file of this name without .made was written in this home. Do not delete this mark on its own.\n"
+
+
+def mark_of(path: Path) -> Path:
+    """The mark of the file at `path`."""
+    return path.with_name(path.name + MADE)
+
+
+def mark_made(path: Path) -> None:
+    """Mark that the file at `path` was written; nothing happens where it is marked.
+
+    Raises
+    ------
+    StoreError
+        If the mark cannot be written.
+    """
+    write_once(mark_of(path), _SAYS)
+
+
+def is_lost(path: Path) -> bool:
+    """Whether the file at `path` was written in this home and is not there."""
+    return not path.exists() and mark_of(path).exists()
+
+
+def loss_message(path: Path, *, what: str, without_backup: str) -> str:
+    """The sentences about a lost file: what it is, and what to do with a backup and without one.
+
+    Parameters
+    ----------
+    what
+        The file in words, such as "the scoring log".
+    without_backup
+        What happens once the mark is removed, as the end of a sentence.
+    """
+    return (
+        f"{path}: {what} is missing, and it was written in this home before. Restore it from a backup; if there is "
+        f"none, remove {mark_of(path).name} as well, {without_backup}."
+    )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,7 @@ from dnapredict.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
+    from dnapredict.pipeline import ScoredList
 
 
 def train(
@@ -352,14 +354,8 @@ def score(
             recorded=recorded,
         )
     typer.echo(f"{out}: {scored.counts.words} Scored by model version {scored.model_version}.")
-    if scored.rejected:
-        say("Rows that could not be scored are last in the worklist, each with its error.")
-    if not scored.has_history:
-        say("No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT.")
-    if scored.unknown_factors:
-        say(f"The list lacks columns for: {', '.join(scored.unknown_factors)}. They counted as not known.")
-    for notice in scored.notices:
-        say(notice)
+    for line in _about_the_list(scored, out):
+        say(line)
     if scored.identity is not None:
         score_with_challenger(
             list_,
@@ -370,3 +366,17 @@ def score(
             recorded=recorded,
             say=say,
         )
+
+
+def _about_the_list(scored: "ScoredList", out: Path) -> Iterator[str]:
+    """What a person has to know of a scored list, and how its outcomes are recorded."""
+    if scored.rejected:
+        yield "Rows that could not be scored are last in the worklist, each with its error."
+    if not scored.has_history:
+        yield "No attendance history is kept here: patients counted as new. Run dnapredict refresh EXTRACT."
+    if scored.unknown_factors:
+        yield f"The list lacks columns for: {', '.join(scored.unknown_factors)}. They counted as not known."
+    yield from scored.notices
+    if scored.identity is not None and out.suffix.lower() == ".xlsx":
+        # The workbook does not name its list itself, so that the same list gives the same bytes.
+        yield f"Once it is filled in, record its outcomes: dnapredict log record {out} --list {scored.identity.list_id}"

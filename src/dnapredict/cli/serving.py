@@ -228,7 +228,8 @@ def record_in_log(
 ) -> None:
     """Record the outcomes of a filled worklist.
 
-    The file is one that was downloaded from the page, or that `score` wrote of a list that the page shows.
+    The file is one that was downloaded from the page, which names its list, or one that `score` wrote, which printed
+    the --list to give.
 
     An outcome that a colleague has recorded since the download is kept. Rows that need attention are listed (exit 10).
     Correct them and record the same file again: nothing is recorded twice.

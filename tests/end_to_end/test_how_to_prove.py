@@ -33,6 +33,7 @@ PROVE = (DOCS / "how-to-prove-that-calls-help.md").read_text(encoding="utf-8")
 MONITOR = (DOCS / "how-to-monitor.md").read_text(encoding="utf-8")
 ROWS = 900
 CALLED_SHARE = 0.45
+ALARM = 13
 
 
 def typed(page: str, *, section: str) -> list[list[str]]:
@@ -135,8 +136,10 @@ def desk(trust: Trust, dnapredict: Run, tmp_path_factory: pytest.TempPathFactory
         desk.type(outcomes)
         (report,) = typed(PROVE, section="Report it")
         desk.type(report)
-        for words in typed(MONITOR, section=""):
-            desk.type(words)
+        outcomes, monitor = typed(MONITOR, section="")
+        desk.type(outcomes)
+        # No model predicts that half of the patients miss: an alarm holds, and the page says with which code that ends.
+        desk.type(monitor, code=ALARM)
     return desk
 
 
@@ -179,6 +182,8 @@ def test_the_same_home_watches_the_model_on_the_outcomes(desk: Desk) -> None:
     assert figures["model"] == "version 1"
     assert figures["source"] == "the outcomes that came back"
     assert figures["outcomes_of_uncalled_only"]
+    assert "The command ends with 13 while an alarm\nholds" in MONITOR
+    assert "ALARM (level): Everyone: " in desk.said("monitor")
 
 
 def test_an_auditor_draws_the_arms_again_as_the_page_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

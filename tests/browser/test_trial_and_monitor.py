@@ -118,6 +118,7 @@ def test_a_clerk_opens_and_records_a_row_without_a_call(signed_in: Open, desk: T
     page.goto(f"/lists/{desk.list_id}/call")
     page.get_by_label("Find by number or name").fill(UNCALLED)
     page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name=UNCALLED).click()
     who = page.get_by_role("region", name=UNCALLED)
     expect(who).to_contain_text("Usual reminder")
     expect(who).to_contain_text("Confirmed")

@@ -230,7 +230,7 @@ def test_an_alarm_is_shown_with_what_moved_since_when_and_what_to_do(client: Tes
     monitored(home)
     page = " ".join(client.get("/model").text.split())
     assert '<strong class="nhsuk-tag nhsuk-tag--red">Alarm</strong>' in page
-    assert "An alarm holds since the week of Mon 26 Oct 2026." in page
+    assert "An alarm holds. The first change began in the week of Mon 26 Oct 2026." in page
     assert "<li>Everyone: 30 in 100 more.</li>" in page
     assert "Mon 2 Nov 2026" in page
     assert "Week of Mon 26 Oct 2026; with outcomes, week of Mon 26 Oct 2026" in page

@@ -181,3 +181,39 @@ def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_trial_report_is_a_run_about_the_versions_that_scored_it_and_no_others(own, folder, training):
+    import mlflow
+
+    registry = own
+    registry.register(folder, training)
+    interval = {"risk_difference": -0.03, "low": -0.04, "high": -0.02}
+    effect = dict.fromkeys(("always_valid", "complier", "relative_risk", "attended"))
+    figures = {
+        "trial": {"name": "Calls", "plan": "registered"},
+        "claim": "In this trial calls lowered missed appointments.",
+        "claim_kind": "helps",
+        "ranking_reason": "By risk.",
+        "effect": effect | {"intention_to_treat": interval},
+    }
+    registry.log_trial(["1", "2", "99"], figures=figures, page="<h1>Trial</h1>")
+    client = mlflow.MlflowClient(f"sqlite:///{registry.home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("dna-risk").experiment_id
+    (found,) = client.search_runs([experiment], "tags.kind = 'trial_report'")
+    run = client.get_run(found.info.run_id)
+    models = {client.get_model_version("dna-risk", version).source.rpartition("/")[2] for version in ("1", "2")}
+    assert {each.model_id for each in run.inputs.model_inputs} == models
+    assert run.info.run_name == "Trial 'Calls': helps"
+    assert run.data.tags["version"] == "1, 2"
+    assert run.data.metrics == {
+        "effect/intention_to_treat": -0.03,
+        "effect/intention_to_treat/low": -0.04,
+        "effect/intention_to_treat/high": -0.02,
+    }
+    assert [each.path for each in client.list_artifacts(run.info.run_id)] == ["report.html"]
+
+
+def test_a_trial_report_of_a_home_without_a_model_makes_no_database(tmp_path):
+    Registry(tmp_path).log_trial(["1"], figures={}, page="")
+    assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,7 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.attempts import CallEntry
 from dnapredict.worklist.calls.calls_database import UnusableError
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -139,6 +140,21 @@ class ListedAppointments:
             return dict(self._entries)
 
 
+_LISTS_KEPT: Final = 4
+_listed: tuple[tuple[KeptList, ListedAppointments], ...] = ()
+
+
+def listed_appointments(kept: KeptList) -> ListedAppointments:
+    """All appointments of a list; those of the last few lists are at hand. A changed list is another `KeptList`."""
+    global _listed  # noqa: PLW0603 - a cache by identity, since a table of rows has no hash
+    for one, listed in _listed:
+        if one is kept:
+            return listed
+    listed = ListedAppointments(dict.fromkeys(kept.page_rows["appointment_id"].drop_null().to_pylist()))
+    _listed = ((kept, listed), *_listed[: _LISTS_KEPT - 1])
+    return listed
+
+
 class Actions:
     """The actions in the scoring log. Each is a new entry; recorded entries never change."""
 
@@ -235,6 +251,18 @@ class Actions:
             If the log cannot be read.
         """
         last = {appointment: done[-1] for appointment, done in self.entries(appointment_ids).items()}
+        return {key: action for key, action in last.items() if action.outcome is not Outcome.WITHDRAWN}
+
+    def latest_of_list(self, kept: KeptList, appointment_ids: Iterable[str]) -> dict[str, RecordedAction]:
+        """As `latest`, about appointments of one list, whose actions are read once.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        entries = self.entries(listed_appointments(kept))
+        last = {each: entries[each][-1] for each in appointment_ids if each in entries}
         return {key: action for key, action in last.items() if action.outcome is not Outcome.WITHDRAWN}
 
     def opted_out(self, appointment_ids: Iterable[str]) -> frozenset[str]:

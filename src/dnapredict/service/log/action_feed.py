@@ -155,16 +155,16 @@ class RecordedAppointments:
         StoreError
             If the log cannot be read.
         """
-        (ends,) = self._log.query(select(func.min(ACTIONS.c.number).label("oldest"))) or [None]
-        if ends is None or ends.oldest is None:
+        oldest = next(iter(self._log.query(select(func.min(ACTIONS.c.number).label("oldest")))), None)
+        if oldest is None or oldest.oldest is None:
             return None, None
         query = select(ACTIONS).order_by(ACTIONS.c.number)
-        if before is not None and before.oldest == ends.oldest:
+        if before is not None and before.oldest == oldest.oldest:
             rows = self._log.query(query.where(ACTIONS.c.number >= before.number))
             if rows and (rows[0].number, rows[0].seal) == (before.number, before.seal):
-                return LogPosition(rows[-1].number, rows[-1].seal, ends.oldest), rows[1:]
+                return LogPosition(rows[-1].number, rows[-1].seal, oldest.oldest), rows[1:]
         (last,) = self._log.query(query.order_by(None).order_by(ACTIONS.c.number.desc()).limit(1))
-        return LogPosition(last.number, last.seal, ends.oldest), None
+        return LogPosition(last.number, last.seal, oldest.oldest), None
 
     def about(self, hashes: Collection[str], *, up_to: LogPosition | None) -> list[Row[Any]]:
         """The actions about these appointments up to a position, oldest first within each appointment.

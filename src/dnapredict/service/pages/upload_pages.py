@@ -120,7 +120,7 @@ class UploadPages:
         """
         start, end = page_text("upload_progress.html", here=UPLOAD, name=reading.upload.name).split(_STEPS)
         yield start + '<p class="dna-upload-progress">Reading the file:'
-        async for step in _steps_of(reading.future, lambda _: f"{reading.rows:,} rows"):
+        async for step in _steps_of(reading.future, reading.words):
             yield step
         try:
             read = reading.future.result()
@@ -174,6 +174,10 @@ class _Reading:
     def is_long(self) -> bool:
         """Whether reading takes so long that the page shows its progress."""
         return self.upload.name.lower().endswith(".xlsx") and len(self.upload.content) >= _LONG_WORKBOOK
+
+    def words(self, seconds: float) -> str:
+        """The rows read so far; the seconds until the first of them are counted."""
+        return f"{self.rows:,} rows" if self.rows else f"{seconds:.0f} s"
 
     def _count(self, rows: int) -> None:
         self.rows = rows

@@ -9,7 +9,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.service.call_actions import CALL_BACKS_COUNT_FOR, ListedAppointments, RecordedAction
+from dnapredict.service.call_actions import (
+    CALL_BACKS_COUNT_FOR,
+    ListedAppointments,
+    RecordedAction,
+    listed_appointments,
+)
 from dnapredict.worklist.calls.attempts import NextStep, next_step
 from dnapredict.worklist.files.kept_list import KeptList
 
@@ -185,7 +190,7 @@ class _CallPlan:
             if ids[number - 1] is not None:
                 chosen.setdefault(ids[number - 1], number)
         calls = [_planned(kept, number, each, steps[number]) for each, number in chosen.items()]
-        return cls(kept, unanswered_action, calls, ListedAppointments(chosen), ListedAppointments(places), places)
+        return cls(kept, unanswered_action, calls, ListedAppointments(chosen), listed_appointments(kept), places)
 
     def not_planned(self, appointments: Iterable[str]) -> list[_PlannedCall]:
         """The lines of those appointments that the list did not plan to call, to be called all the same."""

@@ -4,7 +4,7 @@ import datetime
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -184,7 +184,7 @@ class ListPages:
             view=build_view(
                 kept,
                 list_query,
-                latest_of=self.actions.latest,
+                latest_of=partial(self.actions.latest_of_list, kept),
                 entries_of=self.actions.entries,
                 who=self.who,
                 opt_outs=OptOuts(self.actions.opted_out, self.worklist().opted_out_action),

@@ -10,14 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import pandas as pd
-from fairlearn.metrics import (
-    MetricFrame,
-    false_negative_rate,
-    false_positive_rate,
-    selection_rate,
-    true_positive_rate,
-)
+from fairlearn.metrics import false_negative_rate, false_positive_rate, selection_rate, true_positive_rate
 from numpy.typing import NDArray
 from sklearn.metrics import precision_score
 
@@ -54,6 +47,8 @@ FAIRLEARN = {
     "unneeded_calls": false_positive_rate,
     "precision": partial(precision_score, zero_division=0.0),
 }
+# The four cells of a group: missed or not, selected or not.
+_CELLS_MISSED, _CELLS_SELECTED = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
 
 
 def _combination(plus: Sequence[str], minus: Sequence[str]) -> NDArray[np.float64]:
@@ -90,37 +85,21 @@ def rate(counts: GroupCounts, name: str) -> Rate:
 def by_fairlearn(counted: CountedGrouping) -> dict[str, tuple[float | None, ...]]:
     """Selection rate, reach, missed support, unneeded calls and precision of each group, by fairlearn.
 
-    None where the denominator is 0.
+    None where the denominator is 0. The metrics are called for each group directly: `MetricFrame` calls the same
+    functions with the same cells, and takes twice the time to split a table by group.
     """
-    cells = pd.concat([_cells(index, counts) for index, counts in enumerate(counted.counts)])
-    cells = cells[cells["n"] > 0]
-    frame = MetricFrame(
-        metrics=FAIRLEARN,
-        y_true=cells["missed"],
-        y_pred=cells["selected"],
-        sensitive_features=cells["group"],
-        sample_params={name: {"sample_weight": cells["n"]} for name in FAIRLEARN},
-    ).by_group
-    return {name: tuple(_estimable(frame, name, index, counts) for index, counts in enumerate(counted.counts))
-            for name in FAIRLEARN}  # fmt: skip
+    return {name: tuple(_estimable(name, counts) for counts in counted.counts) for name in FAIRLEARN}
 
 
-def _cells(index: int, counts: GroupCounts) -> pd.DataFrame:
-    total = {name: counts.total(name) for name in SUMS}
-    reached, selected, missed = total["reached"], total["selected"], total["missed"]
-    attended_uncalled = total["appointments"] - missed - selected + reached
-    return pd.DataFrame(
-        {
-            "group": index,
-            "missed": [1, 1, 0, 0],
-            "selected": [1, 0, 1, 0],
-            "n": [reached, missed - reached, selected - reached, attended_uncalled],
-        }
-    )
-
-
-def _estimable(frame: pd.DataFrame, name: str, index: int, counts: GroupCounts) -> float | None:
-    return float(frame[name].loc[index]) if rate(counts, name).denominator > 0 else None
+def _estimable(name: str, counts: GroupCounts) -> float | None:
+    if rate(counts, name).denominator <= 0:
+        return None
+    total = {each: counts.total(each) for each in (_APPOINTMENTS, _MISSED, _SELECTED, _REACHED)}
+    reached, selected, missed = total[_REACHED], total[_SELECTED], total[_MISSED]
+    attended_uncalled = total[_APPOINTMENTS] - missed - selected + reached
+    weights = np.array([reached, missed - reached, selected - reached, attended_uncalled])
+    cells = weights > 0
+    return float(FAIRLEARN[name](_CELLS_MISSED[cells], _CELLS_SELECTED[cells], sample_weight=weights[cells]))
 
 
 def observed_over_expected(counts: GroupCounts) -> Ratio:

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array, hstack, lil_array, vstack
 from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
@@ -414,6 +414,31 @@ def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp
     assert len(secret) > 40
     assert given_back(found) == []
     assert all(low - 1e-6 <= secret[cell] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+def test_programs_that_continue_from_the_last_give_the_ranges_of_linprog(tmp_path: Path):
+    secret, attack = attack_on(world(6, appointments=900), tmp_path / "report")
+    asked = sorted(secret)[::15]
+    for cell, ends in attack.possible(asked).items():
+        assert ends == pytest.approx(by_linprog(attack, cell), abs=1e-6)
+
+
+def by_linprog(attack: Attack, asked: Cell) -> tuple[float, float]:
+    """The range of a cell by two programs of SciPy, each solved by itself."""
+    used = sorted({*attack.low, *(cell for parts, *_ in attack.sums for cell in parts)})
+    told = [(sign, parts, sign * end) for parts, *ends in attack.sums for sign, end in zip((-1, 1), ends, strict=True)]
+    told = [each for each in told if math.isfinite(each[2])]
+    rows = lil_array((len(told), len(used)))
+    for row, (sign, parts, _) in enumerate(told):
+        for cell, value in parts.items():
+            rows[row, used.index(cell)] = sign * value
+    bounds = [(attack.low.get(cell, 0), attack.high.get(cell, math.inf)) for cell in used]
+    ends = []
+    for sign in (1, -1):
+        aim = [sign * (cell == asked) for cell in used]
+        solved = linprog(aim, A_ub=rows.tocsr(), b_ub=[end for *_, end in told], bounds=bounds)
+        ends.append(sign * (-math.inf if solved.status == 3 else solved.fun))
+    return ends[0], ends[1]
 
 
 def test_the_attack_finds_what_hiding_small_counts_alone_gives_back(tmp_path: Path, monkeypatch):

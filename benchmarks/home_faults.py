@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import gc
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -36,6 +37,12 @@ __all__ = ["DAMAGES", "Damage", "damaged"]
 APPOINTMENTS, LISTED, PART_ROWS, SECONDS = 40_000, 200, 50, 240
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
 REFUSALS = range(10, 15)
+# What every door imports: seconds of a processor in each child otherwise.
+LIBRARIES = (
+    *("dnapredict.cli.program", "dnapredict.registry", "dnapredict.pipeline.scoring", "dnapredict.service.app"),
+    *("dnapredict.service.home_checks.examination", "dnapredict.pipeline.routine.cycle", "alembic.command"),
+    "dnapredict.pipeline.in_use.trial_planning",
+)
 BLOCK = 4_096
 LIST_ID = "0123456789abcdef"
 
@@ -491,6 +498,8 @@ def warmed(world: World) -> None:
         BENTOML_DO_NOT_TRACK="true",
     )
     os.chdir(world.place)  # where the trial of the home is configured
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
 def main() -> None:

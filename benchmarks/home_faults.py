@@ -1,16 +1,18 @@
-"""Files of a home damaged at random: is a list scored to the same bytes, or refused with a sentence?
+"""Files of a home damaged at random: refused with a sentence, or as if nothing had happened?
 
-The claim: of 300 random damages of any file of the home none ends a process, none prints a traceback, and
-none changes a score in silence. Each run copies a small home, damages one file, and goes through one door in
-a child process that is forked from this one, which has the libraries loaded already.
-`python -m benchmarks.home_faults [--runs 300] [--seed 1] [--world DIR] [--jobs 2]`; a world is made once and
-kept in DIR if that is given.
+The claim: of 1,000 random damages over all files of a home that holds everything (see `filled_home`) none ends a
+process, none prints a traceback, and none changes an answer in silence. Each run copies the home, damages one file, and
+goes through one door in a child process that is forked from this one, which has the libraries loaded already. Every
+file has its turn. The door `doctor` says which damages `dnapredict doctor` names.
+`python -m benchmarks.home_faults [--runs 1000] [--seed 1] [--world DIR] [--jobs 2] [--minutes 14]`; a world is made
+once and kept in DIR if that is given. It ends after so many minutes with the runs that are done by then.
 """
 
 import argparse
 import contextlib
 import gc
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -35,6 +37,12 @@ __all__ = ["DAMAGES", "Damage", "damaged"]
 APPOINTMENTS, LISTED, PART_ROWS, SECONDS = 40_000, 200, 50, 240
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
 REFUSALS = range(10, 15)
+# What every door imports: seconds of a processor in each child otherwise.
+LIBRARIES = (
+    *("dnapredict.cli.program", "dnapredict.registry", "dnapredict.pipeline.scoring", "dnapredict.service.app"),
+    *("dnapredict.service.home_checks.examination", "dnapredict.pipeline.routine.cycle", "alembic.command"),
+    "dnapredict.pipeline.in_use.trial_planning",
+)
 BLOCK = 4_096
 LIST_ID = "0123456789abcdef"
 
@@ -137,8 +145,9 @@ def made(place: Path) -> World:
     world = World(place)
     if not (place / "made").exists():
         place.mkdir(parents=True, exist_ok=True)
-        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import home_faults as f"
-        command = [sys.executable, "-c", f"{code}; f.make(f.World(f.Path({str(place)!r})))"]
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})"
+        code += f"; from benchmarks import home_faults as f; f.make(f.World(f.Path({str(place)!r})))"
+        command = [sys.executable, "-c", code]
         subprocess.run(command, check=True)
         (place / "made").touch()
     return world
@@ -172,7 +181,7 @@ def make(world: World) -> None:
     if ended[0]:
         raise SystemExit(ended[1])
     keep_a_list(world)
-    keep_a_key(world)
+    fill_home(world)
     interrupt(world)
     gc.unfreeze()  # what a service has set aside, DuckDB would report as leaks at the end
 
@@ -212,11 +221,16 @@ def keep_a_list(world: World) -> None:
     list_store.keep(world.home, KeptList(heading, worklist))
 
 
-def keep_a_key(world: World) -> None:
-    """A key of the service, and a scoring log that has answered once."""
-    from dnapredict.service.auth import api_keys
+def fill_home(world: World) -> None:
+    """Everything else that a home can hold, and a scoring log that has answered once."""
+    from benchmarks.filled_home import fill
 
-    token = api_keys.create(world.home, name="clinic", scopes=tuple(api_keys.KeyScope)).token
+    def done(*words: object) -> None:
+        ended = command(*map(str, words))
+        if ended[0]:
+            raise SystemExit(f"{words}: {ended[1]}")
+
+    token = fill(world.home, extract=world.extract, weekly=world.weekly, place=world.place, command=done)
     (world.place / "key").write_text(token)
     service(world, world.home, world.place)
 
@@ -312,7 +326,29 @@ def as_requests(appointments: pa.Table) -> list[dict[str, object]]:
     ]
 
 
-DOORS = {"score": score, "service": service, "promote": promote, "audit": audit}
+def outcomes(world: World, home: Path, _place: Path) -> Outcome:
+    """The command `outcomes`: the store that it writes from what was scored and called, and the extract."""
+    code, said = command("outcomes", str(world.extract), "--home", str(home))
+    from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
+
+    return Outcome(code, "" if code else digest(repr(OutcomeStore(home).read().to_pydict()).encode()), said)
+
+
+def doctor(_world: World, home: Path, _place: Path) -> Outcome:
+    """The command `doctor`: the files that it names."""
+    code, said = command("doctor", "--home", str(home))
+    return Outcome(code, "sound" if code == 0 else "", said)
+
+
+DOORS = {
+    "score": score,
+    "service": service,
+    "promote": promote,
+    "audit": audit,
+    "outcomes": outcomes,
+    "doctor": doctor,
+}
+WEIGHTS = {"score": 0.3, "service": 0.3, "doctor": 0.3, "outcomes": 0.05, "promote": 0.03, "audit": 0.02}
 
 
 def digest(content: bytes) -> str:
@@ -330,22 +366,22 @@ class Run:
     door: str
 
 
-def files_of(world: World) -> tuple[list[str], list[str]]:
-    """The files that a score rests on, and all, from the place where home and interrupted scoring are."""
+def files_of(world: World) -> list[str]:
+    """All files of the home and of the interrupted scoring, from the place where both are; locks are empty."""
     of = [path for top in (world.home, world.interrupted) for path in top.rglob("*") if path.is_file()]
-    every = sorted(str(path.relative_to(world.place)) for path in of if path.name != "lock")
-    rests = ("home/history", "home/mlflow.db", "home/lists", "interrupted", "home/mlruns/models")
-    return [name for name in every if name.startswith(rests)], every
+    return [str(path.relative_to(world.place)) for path in sorted(of) if path.stat().st_size]
 
 
-def drawn(world: World, runs: int, *, seed: int, audits: float) -> list[Run]:
-    """Runs: half of them on files that a score rests on."""
+def drawn(world: World, runs: int, *, seed: int, doors: dict[str, float]) -> list[Run]:
+    """Runs over all files in turn, in an order by chance, each with a damage and a door by chance."""
     chance = random.Random(seed)  # noqa: S311 - no secret
-    resting, every = files_of(world)
-    doors = chance.choices(list(DOORS), weights=[0.55 - audits, 0.4, 0.05, audits], k=runs)
+    files: list[str] = []
+    while len(files) < runs:
+        files += chance.sample(every := files_of(world), len(every))
+    chosen = chance.choices(list(doors), weights=list(doors.values()), k=runs)
     return [
-        Run(number, chance.choice((resting, every)[number % 2]), chance.choice(list(DAMAGES)), door)
-        for number, door in enumerate(doors)
+        Run(number, file, chance.choice(list(DAMAGES)), door)
+        for number, (file, door) in enumerate(zip(files[:runs], chosen, strict=True))
     ]
 
 
@@ -403,7 +439,7 @@ def outcome_of(place: Path, status: int) -> Outcome:
     return Outcome(found.code, found.answer, found.said + said)
 
 
-def judged(outcome: Outcome, sound: Outcome) -> str:
+def judged(outcome: Outcome, sound: Outcome, file: str) -> str:
     """Classify a run: "same", "refused" and "reported" pass, any other value is a failure."""
     if outcome.code < 0:
         return f"signal {-outcome.code}"
@@ -412,13 +448,15 @@ def judged(outcome: Outcome, sound: Outcome) -> str:
     if outcome.code == 0:
         if outcome.answer == sound.answer:
             return "same"
-        return "reported" if is_reported(outcome, sound) else "ANOTHER ANSWER"
+        return "reported" if is_reported(outcome, sound, file) else "ANOTHER ANSWER"
     sentences = [line for line in outcome.said.splitlines() if line.startswith("Error: ")]
     return "refused" if outcome.code in REFUSALS and len(sentences) == 1 else f"exit {outcome.code}"
 
 
-def is_reported(outcome: Outcome, sound: Outcome) -> bool:
-    """Whether all that differs is that kept lists are missing on the page, and the log names their files."""
+def is_reported(outcome: Outcome, sound: Outcome, file: str) -> bool:
+    """Whether what is said names the damaged file, or all that differs are kept lists whose files the log names."""
+    if Path(file).name in outcome.said:
+        return True
     answer, *lists = outcome.answer.split()
     expected, *kept = sound.answer.split()
     return answer == expected and all(f"{name}.parquet" in outcome.said for name in {*kept} ^ {*lists})
@@ -434,12 +472,14 @@ def finished(running: dict[int, tuple[Run | None, Path]]) -> tuple[Run | None, O
 
 
 def all_outcomes(
-    world: World, asked: list[tuple[Run | None, str]], *, seed: int, jobs: int, folder: Path
+    world: World, asked: list[tuple[Run | None, str]], *, seed: int, jobs: int, folder: Path, until: float
 ) -> list[tuple[Run | None, Outcome]]:
-    """Run them, so many at a time; in the order in which they end."""
+    """Run them, so many at a time, until that time (monotonic); in the order in which they end."""
     running: dict[int, tuple[Run | None, Path]] = {}
     found = []
     for run, door in asked:
+        if time.monotonic() > until:
+            break
         place = Path(tempfile.mkdtemp(dir=folder))
         running[start(world, run, door, place, seed=seed)] = (run, place)
         if len(running) >= jobs:
@@ -457,15 +497,19 @@ def warmed(world: World) -> None:
         OMP_NUM_THREADS="1",
         BENTOML_DO_NOT_TRACK="true",
     )
+    os.chdir(world.place)  # where the trial of the home is configured
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
 def main() -> None:
     """Print what came of the runs, and write benchmarks/out/home_faults.json."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--runs", type=int, default=300)
+    asked.add_argument("--runs", type=int, default=1_000)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--jobs", type=int, default=2)
-    asked.add_argument("--audits", type=float, default=0.03, help="share of runs that audit: 15 s each")
+    asked.add_argument("--minutes", type=float, default=14, help="end after so long with the runs done by then")
+    asked.add_argument("--doors", nargs="*", choices=list(DOORS), default=list(DOORS))
     asked.add_argument("--world", type=Path)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -483,10 +527,11 @@ def main() -> None:
 
 
 def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Counts by door, and each run that is neither the same nor refused."""
-    runs = drawn(world, given.runs, seed=given.seed, audits=given.audits)
+    """Counts by door, each run that is neither the same nor refused, and the files that `doctor` does not check."""
+    until = time.monotonic() + 60 * given.minutes
+    runs = drawn(world, given.runs, seed=given.seed, doors={door: WEIGHTS[door] for door in given.doors})
     doors = sorted({run.door for run in runs})
-    how = {"seed": given.seed, "jobs": given.jobs, "folder": folder}
+    how = {"seed": given.seed, "jobs": given.jobs, "folder": folder, "until": until}
     # Each door twice undamaged: what differs between the two cannot be told from a fault.
     sound: dict[str, Outcome] = {}
     for door in doors:
@@ -495,13 +540,16 @@ def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str,
             raise SystemExit(f"{door}: undamaged, it gives {once} and {again}")
         sound[door] = once
     counts: Counter[str] = Counter()
-    wrong = []
+    wrong, unchecked = [], set()
     for run, outcome in all_outcomes(world, [(run, run.door) for run in runs], **how):
-        verdict = judged(outcome, sound[run.door])
+        verdict = judged(outcome, sound[run.door], run.file)
+        if run.door == "doctor" and verdict == "same":
+            unchecked.add(f"{run.file} ({run.damage})")
         counts[f"{run.door}: {verdict}"] += 1
         if verdict not in ("same", "refused", "reported"):
             wrong.append(asdict(run) | {"verdict": verdict, "said": outcome.said[-600:]})
-    return {"runs": len(runs), "counts": dict(sorted(counts.items())), "wrong": wrong}
+    done = {"runs": counts.total(), "files": len(files_of(world)), "counts": dict(sorted(counts.items()))}
+    return done | {"not_named_by_doctor": sorted(unchecked), "wrong": wrong}
 
 
 if __name__ == "__main__":

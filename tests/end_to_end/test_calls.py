@@ -35,7 +35,7 @@ def home(trust: Trust, tmp_path: Path) -> Path:
     """A home of its own, in which nobody has called yet."""
     place = tmp_path / "home"
     shutil.copytree(trust.home, place)
-    for name in ("lists", "scoring-log.secret", "scoring-log.db"):
+    for name in ("lists", "scoring-log.secret", "scoring-log.db", "scoring-log.db.made"):
         shutil.rmtree(place / name, ignore_errors=True)
         (place / name).unlink(missing_ok=True)
     return place

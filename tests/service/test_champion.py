@@ -6,7 +6,7 @@ import pytest
 from tests.service.conftest import client_of
 from tests.service.double import AgeScorer
 
-from dnapredict.errors import GateFailedError, ModelError
+from dnapredict.errors import GateFailedError, ModelError, StoreError
 from dnapredict.service.api import smoke_test
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.service.scorer_protocol import ScorerProtocol
@@ -191,3 +191,31 @@ def test_what_an_operator_has_to_mend_is_said_once_and_the_model_answers(
     assert champion.require().model_version == "1"
     assert caplog.text.count("names version 2") == 1
     assert registry.opened == ["1"]
+
+
+def test_a_service_whose_log_cannot_be_used_is_not_ready_until_it_can(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    troubles: list[StoreError] = []
+
+    def require_answerable() -> None:
+        if troubles:
+            raise troubles[0]
+
+    champion = Champion(
+        expected=registry.ask,
+        open_scorer=registry.open,
+        run_smoke_test=registry.run_smoke_test,
+        require_answerable=require_answerable,
+    )
+    assert not champion.is_ready
+    champion._watch()
+    assert champion.is_ready
+    troubles.append(StoreError("scoring-log.db: the scoring log is missing."))
+    for _ in range(2):
+        champion._watch()
+        assert not champion.is_ready
+    assert caplog.text.count("Not ready: scoring-log.db: the scoring log is missing.") == 1
+    troubles.clear()
+    champion._watch()
+    assert champion.is_ready

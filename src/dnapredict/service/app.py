@@ -36,7 +36,6 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
-from dnapredict.service.home_checks.examination import require_answerable
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
@@ -50,6 +49,7 @@ from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.pages.live import LiveLists, is_live
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
+from dnapredict.service.readiness import require_answerable
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.web import body_types, route_of, web_app

@@ -22,8 +22,8 @@ from dnapredict.data.files.file_lock import is_unlocked, locked
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
-from dnapredict.service.home_checks.examination import require_answerable
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.service.readiness import require_answerable
 
 Files = MappingOf[str, Path]
 

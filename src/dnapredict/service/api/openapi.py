@@ -139,7 +139,9 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/livez": {"get": _probe("Whether the process is alive.", refusals=(500,))},
-        "/readyz": {"get": _probe("Whether a model is loaded.", refusals=(500, 503))},
+        "/readyz": {
+            "get": _probe("Whether a request can be answered: model, keys and log are there.", refusals=(500, 503))
+        },
     }
 
 

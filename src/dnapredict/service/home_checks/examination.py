@@ -1,4 +1,4 @@
-"""Examine a home: every check in order, repairs, and the few that start-up and `/readyz` need."""
+"""Examine a home: every check in order, and the repairs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.errors import DnapredictError, StoreError
-from dnapredict.service.auth import api_keys
 from dnapredict.service.home_checks import file_checks, record_checks, store_checks
 from dnapredict.service.home_checks.home_findings import HomeCheck, HomeFinding, found
-from dnapredict.service.log.answer_entries import Hashes
-from dnapredict.service.log.scoring_log import ScoringLog
 
 _FILES: Final = (
     HomeCheck("permissions", file_checks.permissions),
@@ -100,16 +97,3 @@ def mend(home: Path, database: str | None = None) -> Examination:
     left = {(finding.path, finding.problem) for finding in after.findings}
     mended = tuple(each for each in before.findings if (each.path, each.problem) not in left)
     return Examination(after.findings, mended)
-
-
-def require_answerable(home: Path, log: ScoringLog) -> None:
-    """Refuse a home in which no request can be answered: keys, log and secret are checked, in milliseconds.
-
-    Raises
-    ------
-    StoreError
-        If keys are damaged or lost, or an answer could not be put on record.
-    """
-    api_keys.all_keys(home)
-    log.open()
-    Hashes(home, log).of("secret", "check")

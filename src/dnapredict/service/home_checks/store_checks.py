@@ -6,8 +6,9 @@ Libraries that take seconds to import are imported where a check needs them, so 
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dnapredict.data.files.digests import keyed_hash, read_secret
 from dnapredict.data.files.loss_marks import mark_of
@@ -25,13 +26,15 @@ from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 from dnapredict.worklist.plan import benefit_ranking
 
+if TYPE_CHECKING:
+    from dnapredict.registry import Registry
+
 _IN_USE: Final = ("promotion", "rollback")
 _TUNING: Final = "tuning.db"
 
 
 def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """The registry's database, the ledger of decisions, its files, every model, and the version in use."""
-    from dnapredict.model.artefact import load
     from dnapredict.registry import Registry
 
     models = Registry(home)
@@ -42,11 +45,17 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     yield from _error_of(home, models.verify_kept)
     for version in dict.fromkeys(entry["version"] for entry in decisions if entry.kind == "training"):
         if models.has(version):  # a version that somebody deleted in MLflow is no fault
-            yield from _error_of(home, lambda version=version: load(models.folder(version)))
+            yield from _error_of(home, partial(_load, models, version))
     if any(entry.kind in _IN_USE for entry in decisions):
         _, warning = models.in_use()
         if warning:
             yield finding_of(warning, home)
+
+
+def _load(models: "Registry", version: str) -> None:
+    from dnapredict.model.artefact import load
+
+    load(models.folder(version))
 
 
 def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
@@ -170,7 +179,8 @@ def _error_of(home: Path, work: Callable[[], object]) -> Iterator[HomeFinding]:
 def _is_damaged_database(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
-            return connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",)
+            found: tuple[str] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            return found != ("ok",)
     except sqlite3.OperationalError as error:
         return "locked" not in str(error)
     except sqlite3.DatabaseError:

@@ -11,7 +11,15 @@ from tests.watched_weeks import WatchedWeeks
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.monitoring.alarms import charts, outcome_alarms
-from dnapredict.monitoring.e_detector import WEEKS_TO_FALSE_ALARM, ControlBand, WeeklyRatio, detect, log_detector
+from dnapredict.monitoring.e_detector import (
+    WEEKS_TO_FALSE_ALARM,
+    ControlBand,
+    WatchedShare,
+    WeeklyRatio,
+    WeeklyShare,
+    detect,
+    log_detector,
+)
 from dnapredict.monitoring.weekly_counts import weekly_counts
 
 BAND = ControlBand(0.98, 1.02)
@@ -43,9 +51,39 @@ def test_in_control_the_detector_is_at_most_the_number_of_weeks_on_average_and_a
     assert alarmed <= RUNS * WEEKS / WEEKS_TO_FALSE_ALARM + 3 * math.sqrt(RUNS * WEEKS / WEEKS_TO_FALSE_ALARM)
 
 
+@pytest.mark.parametrize("ratio", [BAND.low, BAND.high])
+def test_a_share_given_the_total_is_no_evidence_whatever_moves_everyone(ratio: float) -> None:
+    detector = np.array([np.exp(log_detector(null_share(seed, ratio), BAND, weight=1.0)) for seed in range(RUNS)])
+    error = 3 * detector.std(axis=0) / math.sqrt(RUNS)
+    assert (
+        detector.mean(axis=0) * WEEKS_TO_FALSE_ALARM <= np.arange(1, WEEKS + 1) + error * WEEKS_TO_FALSE_ALARM
+    ).all()
+
+
+def null_share(seed: int, ratio: float) -> WeeklyShare:
+    """A third of the missed appointments, at the limit of the band, where weeks differ by a fifth for everyone."""
+    rng = np.random.default_rng(seed)
+    common = np.exp(0.2 * rng.standard_normal(WEEKS))
+    group, others = rng.poisson(150 * ratio * common), rng.poisson(300 * common)
+    total = (group + others).astype(float)
+    return WeeklyShare(group.astype(float), total / 3, total=total)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1_000), factor=st.sampled_from([0.6, 1.5]))
+def test_a_group_raises_no_alarm_where_only_the_others_moved(seed: int, factor: float) -> None:
+    rng = np.random.default_rng(seed)
+    moved = np.where(np.arange(WEEKS) >= 20, factor, 1.0)
+    group, others = rng.poisson(np.full(WEEKS, 400)).astype(float), rng.poisson(600 * moved)
+    total = group + others
+    share = WatchedShare(WeeklyShare(group, total * 0.4, total=total), BAND)
+    own = WeeklyRatio(group, np.full(WEEKS, 400.0))
+    assert detect(own, BAND, weight=0.01, beside=share) == ()
+
+
 def test_the_shares_of_all_charts_add_up_to_what_the_inputs_leave() -> None:
     found = charts(weekly_counts(WatchedWeeks(weeks=4).appointments()))
-    assert sum(chart.ratio.weight for chart in found) == pytest.approx(0.8)
+    assert sum(chart.ratio.weight for chart in found) == pytest.approx(0.85)
 
 
 @settings(max_examples=25, deadline=None)

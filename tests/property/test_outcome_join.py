@@ -8,18 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.outcome_joins import join_into
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.worklist.calls.recorded_calls import RecordedCall, RecordedCalls
-from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinSources, join_outcomes
-from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA
+from dnapredict.worklist.follow_up.hash_ranges import HashRanges
+from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinCounts
 from dnapredict.worklist.follow_up.scored_rows import SCORED_SCHEMA
 
 # One engine for all examples: opening one takes longer than a join.
 ENGINE = Workspace()
 EPOCH = datetime.datetime(2026, 1, 1)
 HOURS = st.integers(0, 200).map(lambda hours: EPOCH + datetime.timedelta(hours=hours))
-NO_ANSWERS = SCORED_SCHEMA.empty_table()
 NAMES = st.sampled_from("abcd")
 EFFECTS = st.sampled_from(["reached", "rebooked", "not reached", "wrong number", "call back", "opted out", "withdrawn"])
 
@@ -57,15 +57,20 @@ EXTRACT = st.lists(
 
 
 def joined(scored: list[dict], calls: RecordedCalls, extracts: list[list[dict]]) -> pa.Table:
-    store = OUTCOME_SCHEMA.empty_table()
+    return joined_by_ranges(scored, calls, extracts, HashRanges())[0]
+
+
+def joined_by_ranges(
+    scored: list[dict], calls: RecordedCalls, extracts: list[list[dict]], ranges: HashRanges
+) -> tuple[pa.Table, list[JoinCounts]]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "scored.parquet"
+        path, counts = Path(folder) / "scored.parquet", []
         pq.write_table(pa.Table.from_pylist(scored, schema=SCORED_SCHEMA), path)
         for rows in extracts:
             extract = pa.Table.from_pylist(rows, schema=EXTRACT_SCHEMA)
-            sources = JoinSources([path], (), NO_ANSWERS, calls, extract=extract, earlier=store)
-            store, _ = join_outcomes(sources, ENGINE)
-    return store
+            store, found = join_into(Path(folder), [path], calls, extract, workspace=ENGINE, ranges=ranges)
+            counts.append(found)
+    return store, counts
 
 
 def recorded(calls: list[tuple]) -> RecordedCalls:
@@ -112,3 +117,18 @@ def test_the_order_of_rows_does_not_matter(scored, calls, extract, order) -> Non
     for rows in shuffled:
         order.shuffle(rows)
     assert joined(scored, recorded(calls), [extract]).equals(joined(shuffled[0], recorded(calls), [shuffled[1]]))
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    scored=SCORED,
+    calls=CALLS,
+    extracts=st.lists(EXTRACT, min_size=1, max_size=2),
+    bounds=st.lists(st.sampled_from("bcd"), min_size=1, unique=True).map(sorted),
+)
+def test_joined_range_by_range_the_store_is_the_same(scored, calls, extracts, bounds) -> None:
+    known = recorded(calls)
+    by_ranges = joined_by_ranges(scored, known, extracts, HashRanges(tuple(bounds)))
+    store, counts = joined_by_ranges(scored, known, extracts, HashRanges())
+    assert by_ranges[0].equals(store)
+    assert by_ranges[1] == counts

@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.outcome_joins import join_into
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.worklist.calls.recorded_calls import RecordedCall, RecordedCalls
-from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinCounts, JoinSources, join_outcomes
-from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA
+from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinCounts
 from dnapredict.worklist.follow_up.scored_rows import SCORED_SCHEMA
 
 Rows = list[dict[str, str]]
@@ -195,7 +195,6 @@ a known outcome is not replaced by none
            | a           | 3       | yes
 """
 BOOLEANS = {"yes": True, "no": False, "": None}
-NO_ANSWERS = SCORED_SCHEMA.empty_table()
 NAMES = {"list": "list_id", "risk": "probability", "source": "contacted_source", "outcome": "outcome_code"}
 
 
@@ -270,18 +269,14 @@ def extract_of(rows: Rows) -> pa.Table:
     )
 
 
-def joined(tables: dict[str, Rows], folder: Path, *, extract: Rows, earlier: pa.Table) -> tuple[pa.Table, JoinCounts]:
+def joined(tables: dict[str, Rows], folder: Path, *, extract: Rows) -> tuple[pa.Table, JoinCounts]:
     with Workspace() as workspace:
-        return join_outcomes(
-            JoinSources(
-                lists_of(tables["lists"], folder),
-                (),
-                NO_ANSWERS,
-                calls_of(tables.get("calls", [])),
-                extract=extract_of(extract),
-                earlier=earlier,
-            ),
-            workspace,
+        return join_into(
+            folder,
+            lists_of(tables["lists"], folder),
+            calls_of(tables.get("calls", [])),
+            extract_of(extract),
+            workspace=workspace,
         )
 
 
@@ -300,10 +295,10 @@ BACK, CHANGED = dict(cases(CASES)), dict(cases(CHANGES))
 
 @pytest.mark.parametrize("case", BACK)
 def test_what_comes_back(case: str, tmp_path: Path) -> None:
-    tables, nothing = BACK[case], OUTCOME_SCHEMA.empty_table()
-    store, _ = joined(tables, tmp_path, extract=tables["extract"], earlier=nothing)
+    tables = BACK[case]
+    store, _ = joined(tables, tmp_path, extract=tables["extract"])
     assert shown(store, list(tables["store"][0])) == tables["store"]
-    again, counts = joined(tables, tmp_path, extract=tables["extract"], earlier=store)
+    again, counts = joined(tables, tmp_path, extract=tables["extract"])
     assert again.equals(store)
     assert (counts.new, counts.changed) == (0, 0)
 
@@ -311,15 +306,15 @@ def test_what_comes_back(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CHANGED)
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
 def test_outcomes_that_change(case: str, order: tuple[str, str], tmp_path: Path) -> None:
-    tables, store = CHANGED[case], OUTCOME_SCHEMA.empty_table()
+    tables = CHANGED[case]
     for name in order:
-        store, _ = joined(tables, tmp_path, extract=tables[name], earlier=store)
+        store, _ = joined(tables, tmp_path, extract=tables[name])
     assert shown(store, list(tables["store"][0])) == tables["store"]
 
 
 def test_changed_outcomes_are_counted(tmp_path: Path) -> None:
-    tables, nothing = next(iter(CHANGED.values())), OUTCOME_SCHEMA.empty_table()
-    store, first = joined(tables, tmp_path, extract=tables["first"], earlier=nothing)
-    _, second = joined(tables, tmp_path, extract=tables["second"], earlier=store)
+    tables = next(iter(CHANGED.values()))
+    _, first = joined(tables, tmp_path, extract=tables["first"])
+    _, second = joined(tables, tmp_path, extract=tables["second"])
     assert (first.new, first.changed) == (1, 0)
     assert (second.new, second.changed) == (0, 1)

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.groupings import EVERYONE
-from dnapredict.monitoring.e_detector import ControlBand, Detection, WeeklyRatio, detect
+from dnapredict.monitoring.e_detector import ControlBand, Detection, WatchedShare, WeeklyRatio, WeeklyShare, detect
 from dnapredict.monitoring.weekly_counts import RISK_BANDS, GroupWeeks, WeeklyCounts
 
 Floats = NDArray[np.float64]
 
 # The shares of the budget; what is left belongs to the inputs.
 _LEVEL_OF_EVERYONE: Final = 0.15
-_LEVEL_OF_GROUPS: Final = 0.3
+LEVEL_OF_GROUPS: Final = 0.45
 _REACH_OF_EVERYONE: Final = 0.05
-_REACH_OF_GROUPS: Final = 0.2
+_REACH_OF_GROUPS: Final = 0.1
 _SLOPE: Final = 0.1
-INPUTS: Final = 0.2
+INPUTS: Final = 0.15
 """The share of the budget of false alarms for all charts of inputs together."""
 
 # Relative distances from the reference that are in control. Seasons move a level by a few in 100 every year.
@@ -116,6 +116,7 @@ class _Chart:
     weeks: NDArray[np.int64]
     series: WeeklyRatio
     band: ControlBand
+    beside: WatchedShare | None = None
 
 
 def outcome_alarms(counts: WeeklyCounts, audited: AuditedLevels = AuditedLevels()) -> tuple[Alarm, ...]:
@@ -129,7 +130,7 @@ def outcome_alarms(counts: WeeklyCounts, audited: AuditedLevels = AuditedLevels(
     found = [
         _alarm(chart, detection, counts)
         for chart in charts(counts, audited)
-        for detection in detect(chart.series, chart.band, weight=chart.ratio.weight)
+        for detection in detect(chart.series, chart.band, weight=chart.ratio.weight, beside=chart.beside)
     ]
     kept = [alarm for alarm in _joined(found) if not _is_everyones(alarm, found, counts)]
     return tuple(sorted(kept, key=lambda alarm: (alarm.raised, alarm.what, alarm.grouping, alarm.group)))
@@ -155,11 +156,16 @@ def charts(counts: WeeklyCounts, audited: AuditedLevels = AuditedLevels()) -> tu
     """Every chart that is watched."""
     ratios = (*_levels(counts), *_reaches(counts), *_slopes(counts))
     later = counts.weeks > np.datetime64(audited.until)
-    return tuple(_chart(ratio, _reference(ratio, audited, later)) for ratio in ratios if ratio.expected.any())
+    everyone = _reference(ratios[0], audited, later)
+    return tuple(
+        _chart(ratio, _reference(ratio, audited, later), counts.everyone, everyone)
+        for ratio in ratios
+        if ratio.expected.any()
+    )
 
 
 def _levels(counts: WeeklyCounts) -> Iterator[_Ratio]:
-    for group, weight in _shares(counts, everyone=_LEVEL_OF_EVERYONE, groups=_LEVEL_OF_GROUPS):
+    for group, weight in _shares(counts, everyone=_LEVEL_OF_EVERYONE, groups=LEVEL_OF_GROUPS):
         yield _Ratio("level", group, *_level(group), weight)
 
 
@@ -201,17 +207,40 @@ def _reference(ratio: _Ratio, audited: AuditedLevels, later: NDArray[np.bool_]) 
     return np.where(later & (ratio.what == "level"), found, 1.0)
 
 
-def _chart(ratio: _Ratio, reference: Floats) -> _Chart:
+def _chart(ratio: _Ratio, reference: Floats, everyone: GroupWeeks, reference_of_everyone: Floats) -> _Chart:
+    """The chart of a ratio, given the ratio that is in control in each week, of its group and of everyone."""
     weeks = np.flatnonzero(ratio.expected > 0)
     factor = ratio.group.squared[weeks] / np.maximum(ratio.group.expected[weeks], np.finfo(float).tiny)
-    margin = _MARGINS[ratio.what]
-    low, high = np.minimum(1.0, reference[weeks]), np.maximum(1.0, reference[weeks])
-    return _Chart(
-        ratio,
-        weeks,
-        WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor),
-        ControlBand(low * (1 - margin), high * (1 + margin)),
-    )
+    band = _band(reference[weeks], _MARGINS[ratio.what])
+    series = WeeklyRatio(ratio.observed[weeks], ratio.expected[weeks], factor)
+    beside = None
+    if ratio.what == "level" and ratio.group is not everyone:
+        beside = _share_of_everyone(
+            series, everyone, weeks, reference=reference[weeks], of_everyone=reference_of_everyone[weeks]
+        )
+    return _Chart(ratio, weeks, series, band, beside)
+
+
+def _band(reference: Floats, margin: float) -> ControlBand:
+    return ControlBand(np.minimum(1.0, reference) * (1 - margin), np.maximum(1.0, reference) * (1 + margin))
+
+
+def _share_of_everyone(
+    group: WeeklyRatio, everyone: GroupWeeks, weeks: NDArray[np.int64], *, reference: Floats, of_everyone: Floats
+) -> WatchedShare:
+    """The group's missed appointments as a share of all.
+
+    The others' ratio that is in control is what the audit found of everyone, less what it found of the group.
+    """
+    least = np.finfo(float).tiny
+    total, expected = np.maximum(everyone.missed[weeks], least), everyone.expected[weeks]
+    others = expected - group.expected
+    of_others = (of_everyone * expected - reference * group.expected) / np.maximum(others, least)
+    # Rounded audits may leave nothing for the others, and in some weeks there are none.
+    known = np.where((others > 0) & (of_others > 0), of_others, of_everyone)
+    share = np.minimum(1.0, group.expected / expected)
+    series = WeeklyShare(group.observed, total * share, group.variance_factor, total=total)
+    return WatchedShare(series, _band(reference / known, _LEVEL_MARGIN))
 
 
 def _alarm(chart: _Chart, detection: Detection, counts: WeeklyCounts) -> Alarm:

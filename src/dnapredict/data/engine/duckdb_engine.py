@@ -39,6 +39,8 @@ def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataTyp
 
 
 _PREFIX: Final = "placeholder_"
+OVERFLOW_PREFIX: Final = "dnapredict-"
+"""How the names of workspaces' temporary folders begin."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Workspace:
         memory_limit
             What the engine may hold before it goes to disk, such as "1GB"; otherwise most of the machine's.
         """
-        self._overflow = tempfile.TemporaryDirectory(prefix="dnapredict-", dir=folder)
+        self._overflow = tempfile.TemporaryDirectory(prefix=OVERFLOW_PREFIX, dir=folder)
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=self._overflow.name)
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if memory_limit:

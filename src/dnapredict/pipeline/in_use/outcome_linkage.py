@@ -1,25 +1,27 @@
 """Bring outcomes back: what became of the appointments that were scored, in the outcome store of the home."""
 
 import datetime
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import Retention
 from dnapredict.config.training_config import Setting
-from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.duckdb_engine import OVERFLOW_PREFIX, Workspace
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.data.files.digests import keyed_hash, read_or_make
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.loss_marks import mark_of
-from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
@@ -27,18 +29,15 @@ from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCalls
-from dnapredict.worklist.follow_up.outcome_join import (
-    EXTRACT_SCHEMA,
-    JoinCounts,
-    JoinSources,
-    answers_table,
-    join_outcomes,
-)
-from dnapredict.worklist.follow_up.outcome_store import FOLDER, GROUP_COLUMNS, OUTCOME_SCHEMA, OutcomeStore
+from dnapredict.worklist.follow_up.hash_ranges import HashRanges, may_be_scored
+from dnapredict.worklist.follow_up.outcome_join import EXTRACT_SCHEMA, JoinCounts, JoinSources, OutcomeJoin
+from dnapredict.worklist.follow_up.outcome_store import FOLDER, GROUP_COLUMNS, OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
 _LOCK: Final = "outcomes.lock"
 _ROWS_AT_ONCE: Final = 100_000
+# What the engine may hold of an extract, and of the join, before it goes to disk.
+_MEMORY: Final = "1GB"
 _READ: Final = ("starts_at", "booked_at", "outcome_code", "recorded_at", "contacted", *GROUP_COLUMNS.names)
 
 
@@ -99,7 +98,7 @@ def outcomes(
     StoreError
         If nothing was scored in this home yet; or the store is damaged or cannot be written. It stays as it was.
     """
-    with Workspace() as workspace:
+    with Workspace(memory_limit=_MEMORY) as workspace:
         checked = sound_extract(path, setting, workspace)
         if not was_scored(home, records):
             raise StoreError(
@@ -139,24 +138,22 @@ def bring_back(
     close_to_others(home)
     folder = private_folder(home / FOLDER)
     with locked(folder / _LOCK, busy_message=f"{folder}: another process is bringing outcomes back. Wait for it."):
+        _remove_what_a_killed_process_left(folder)
         store, files = OutcomeStore(home), ScoredFiles(home)
         secret = _secret(home, used=bool(files.lists()) or store.exists)
         readable, notices = _readable(files, check=keyed_hash(secret, "secret", "check"))
-        answers = answers_table(() if records is None else records.answers())
-        earlier = store.read() if store.exists else OUTCOME_SCHEMA.empty_table()
-        calls = RecordedCalls(Ledger(home).all_calls(records))
-        with Workspace() as workspace:
-            known = _appointments(readable.lists, answers, earlier)
-            sources = JoinSources(
-                readable.lists,
-                readable.challenger,
-                answers,
-                calls,
-                extract=_extract_rows(checked, known, secret, LabelRule(setting.training.dna_codes)),
-                earlier=earlier,
-            )
-            rows, counts = join_outcomes(sources, workspace)
-        store.write(_kept(rows, retention.outcome_days))
+        if store.exists:
+            store.verify()
+        with Workspace(folder=folder, memory_limit=_MEMORY) as workspace:
+            sources = JoinSources(store, HashRanges.for_rows(readable.rows + _rows_in(store)), workspace)
+            prefixes = sources.add_scored(readable.lists, () if records is None else records.answers())
+            sources.add_challenger(readable.challenger)
+            for rows in _extract_rows(checked, prefixes, secret, LabelRule(setting.training.dna_codes)):
+                sources.add_extract(rows)
+            del prefixes
+            join = OutcomeJoin(sources, RecordedCalls(Ledger(home).all_calls(records)), workspace)
+            store.write_in_order(_kept(rows, retention.outcome_days) for rows in join.rows())
+            counts = join.counts
     return OutcomeSummary(counts, checked.rejected.num_rows, notices)
 
 
@@ -210,6 +207,11 @@ class _Readable:
     lists: list[Path]
     challenger: list[Path]
 
+    @property
+    def rows(self) -> int:
+        """Rows of all lists."""
+        return sum(pq.read_metadata(path).num_rows for path in self.lists)
+
 
 def _secret(home: Path, *, used: bool) -> bytes:
     """The secret of the scoring log, with which all is hashed.
@@ -256,29 +258,36 @@ def _more(paths: set[Path]) -> str:
     return f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
 
 
-def _appointments(lists: Sequence[Path], answers: pa.Table, earlier: pa.Table) -> pa.Array:
-    """The hashes of all appointments that were scored."""
-    tables = [*(pq.read_table(path, columns=["appointment"]) for path in lists), answers, earlier]
-    return pc.unique(pa.chunked_array([part for table in tables for part in table["appointment"].chunks], pa.string()))
+def _rows_in(store: OutcomeStore) -> int:
+    return store.num_rows if store.exists else 0
 
 
-def _extract_rows(checked: Checked, known: pa.Array, secret: bytes, outcomes: LabelRule) -> pa.Table:
-    """The rows of the extract whose appointment was scored, with hashes in place of identifiers."""
+def _remove_what_a_killed_process_left(folder: Path) -> None:
+    """Remove the temporary folders of earlier joins; the lock says that none is running."""
+    for left in folder.glob(f"{OVERFLOW_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _extract_rows(
+    checked: Checked, prefixes: NDArray[np.uint64], secret: bytes, outcomes: LabelRule
+) -> Iterator[pa.Table]:
+    """The rows of the extract whose appointment was scored, with hashes in place of identifiers.
+
+    Of those that were not, few are left.
+    """
     backend = checked.rows.get_backend()
     names = ", ".join(("appointment_id", "patient_id", *_READ))
-    sql = f"SELECT {names} FROM {checked.rows.get_name()} ORDER BY {ROW_NUMBER}"
-    parts = []
-    for batch in backend.con.sql(sql).to_arrow_reader(_ROWS_AT_ONCE):
-        hashed = _hashed(batch["appointment_id"], secret, "appointment")
-        is_scored = pc.is_in(hashed, known)
-        rows, appointment = pa.table(batch).filter(is_scored), hashed.filter(is_scored)
+    for batch in backend.con.sql(f"SELECT {names} FROM {checked.rows.get_name()}").to_arrow_reader(_ROWS_AT_ONCE):
+        read = pa.table(batch)
+        hashed = pa.chunked_array([_hashed(read["appointment_id"], secret, "appointment")])
+        is_scored = pa.array(may_be_scored(hashed, prefixes))
+        rows, appointment = read.filter(is_scored), hashed.filter(is_scored)
         columns = {name: rows[name] for name in _READ} | {
             "appointment": appointment,
             "patient": _hashed(rows["patient_id"], secret, "patient"),
             "missed": _missed(rows["outcome_code"], outcomes),
         }
-        parts.append(pa.table([columns[f.name].cast(f.type) for f in EXTRACT_SCHEMA], schema=EXTRACT_SCHEMA))
-    return pa.concat_tables(parts) if parts else EXTRACT_SCHEMA.empty_table()
+        yield pa.table([columns[f.name].cast(f.type) for f in EXTRACT_SCHEMA], schema=EXTRACT_SCHEMA)
 
 
 def _hashed(values: pa.Array | pa.ChunkedArray, secret: bytes, kind: str) -> pa.Array:

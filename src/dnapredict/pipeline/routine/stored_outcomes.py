@@ -1,15 +1,16 @@
 """What is watched without an extract: the risks, calls and outcomes in the outcome store of the home."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS, AuditData
-from dnapredict.model.cohort import patient_codes
 from dnapredict.monitoring.input_drift import InputReference
 from dnapredict.monitoring.weekly_counts import weeks_of
 from dnapredict.worklist.follow_up import outcome_store
@@ -24,10 +25,15 @@ FIRST_WEEKS: Final = 8
 
 # Names for the figures are those of the contract; these are for joins, or new every week.
 _NOT_INPUTS: Final = ("provider_code", "clinic_code", "plus_group")
-_READ: Final = (
-    *("appointment", "patient", "starts_at", "model_version", "probability", "selected", "missed", "contacted"),
-    *("trial_arm", "outcome_code", *outcome_store.GROUP_COLUMNS.names),
+_INPUTS: Final = tuple(name for name in outcome_store.GROUP_COLUMNS.names if name not in _NOT_INPUTS)
+_GROUPS: Final = tuple(name for name in GROUP_COLUMNS if name in OUTCOME_SCHEMA.names)
+_RISKS: Final = ("starts_at", "probability")
+_READ: Final = tuple(
+    dict.fromkeys((*_RISKS, "patient", "model_version", "selected", "missed", *_GROUPS, *_INPUTS)),
 )
+# Characters of a patient's hash that tell patients apart: 64 bits, which of 10,000,000 patients two share with a
+# probability of 3 in 1,000,000.
+_PREFIX: Final = 16
 
 
 def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "AuditedLevels") -> "Watched":
@@ -44,22 +50,20 @@ def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "Audite
     """
     from dnapredict.monitoring.monitor_result import Watched
 
-    rows = _scored(OutcomeStore(home).read(_READ), version, timezone)
-    known = pc.is_valid(rows["missed"])
-    if not pc.any(known).as_py():
+    scored, recorded, is_known = _read(OutcomeStore(home), version, timezone)
+    if not is_known.any():
         raise DataError(
             f"{home}: no appointment that version {version} scored before it began has an outcome yet. Run "
             "'dnapredict outcomes EXTRACT' with an extract of a later day."
         )
-    recorded = rows.filter(known)
-    inputs = recorded.select([name for name in outcome_store.GROUP_COLUMNS.names if name not in _NOT_INPUTS])
+    inputs = recorded.select(_INPUTS)
     return Watched(
         outcomes=_outcomes(recorded),
-        scored=rows.select(["starts_at", "probability"]),
+        scored=scored,
         inputs=inputs,
         references=references_of(first_weeks(inputs, recorded["starts_at"])),
         audited=audited,
-        has_inputs=np.asarray(known.to_numpy(), dtype=np.bool_),
+        has_inputs=is_known,
     )
 
 
@@ -76,22 +80,54 @@ def references_of(table: pa.Table) -> dict[str, InputReference]:
     }
 
 
+def _read(store: OutcomeStore, version: str, timezone: str) -> tuple[pa.Table, pa.Table, NDArray[np.bool_]]:
+    """The risks of all appointments that the version scored, the columns of those with an outcome, and which those are.
+
+    The store is read in parts, and only what is counted is kept: of ten million rows, whole rows would take 6 GB.
+    """
+    store.verify()
+    scored, recorded, is_known = [], [], []
+    for part in itertools.chain([OUTCOME_SCHEMA.empty_table().select(_READ)], store.batches(_READ)):
+        rows = _scored(part, version, timezone)
+        known = pc.is_valid(rows["missed"])
+        scored.append(rows.select(_RISKS))
+        recorded.append(_with_patient_numbers(rows.filter(known)))
+        is_known.append(np.asarray(known.to_numpy(), dtype=np.bool_))
+    return pa.concat_tables(scored), pa.concat_tables(recorded), np.concatenate(is_known)
+
+
 def _scored(rows: pa.Table, version: str, timezone: str) -> pa.Table:
-    """The appointments that the version scored, in order of time, with the clinics' clock."""
+    """The appointments that the version scored, with the clinics' clock."""
     is_scored = pc.and_(pc.equal(rows["model_version"], version), pc.is_valid(rows["probability"]))
-    kept = rows.filter(pc.fill_null(is_scored, False)).sort_by(
-        [("starts_at", "ascending"), ("appointment", "ascending")]
-    )
+    kept = rows.filter(pc.fill_null(is_scored, False)).drop_columns(["model_version"])
     utc = pc.assume_timezone(kept["starts_at"], "UTC").cast(pa.timestamp("us", timezone))
     return _with(kept, "starts_at", pc.local_timestamp(utc))
 
 
+def _with_patient_numbers(rows: pa.Table) -> pa.Table:
+    """A number for each patient in place of the hash, null where there is no patient."""
+    first = pc.binary_slice(rows["patient"].cast(pa.binary()), 0, _PREFIX)
+    halves = np.array(pc.fill_null(first, b"").to_pylist(), dtype=f"S{_PREFIX}").view(np.uint64).reshape(-1, 2)
+    # An odd factor, since the two halves of a hash in hexadecimal have the same sixteen characters.
+    mixed = halves[:, 0] ^ (halves[:, 1] * np.uint64(0x9E3779B97F4A7C15))
+    number = pa.array(mixed, mask=np.asarray(rows["patient"].is_null().to_numpy(), dtype=np.bool_))
+    return _with(rows, "patient", pa.chunked_array([number], pa.uint64()))
+
+
 def _outcomes(recorded: pa.Table) -> AuditData:
-    table = _with(recorded, "selected", pc.fill_null(recorded["selected"], False))
-    groups = [name for name in GROUP_COLUMNS if name in OUTCOME_SCHEMA.names]
-    computed = {"patient": pa.array(patient_codes(table["patient"])), "dna": table["missed"]}
-    kept = {name: table[name] for name in ("probability", "selected", "starts_at", *groups)}
+    selected = pc.fill_null(recorded["selected"], False)
+    computed = {"patient": _patient_codes(recorded["patient"]), "dna": recorded["missed"], "selected": selected}
+    kept = {name: recorded[name] for name in (*_RISKS, *_GROUPS)}
     return AuditData.of(pa.table(computed | kept))
+
+
+def _patient_codes(numbers: pa.ChunkedArray) -> pa.Array:
+    """A code for each patient, and a separate one for each appointment without a patient."""
+    found, code = np.unique(pc.fill_null(numbers, 0).to_numpy(), return_inverse=True)
+    unknown = np.asarray(numbers.is_null().to_numpy(), dtype=np.bool_)
+    code = code.reshape(-1).astype(np.int64)
+    code[unknown] = len(found) + np.arange(int(unknown.sum()))
+    return pa.array(code)
 
 
 def _with(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:

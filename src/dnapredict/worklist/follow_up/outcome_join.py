@@ -6,19 +6,28 @@ counts: the list that somebody called from, or the last one before the appointme
 in a trial, the first list that gave an arm counts, in both arms. What is already
 in the store stays until an extract says more; the order in which extracts come does not matter where they say when an
 outcome was recorded.
+
+Rows are split on disk by ranges of the hash (`hash_ranges`), and each range is joined alone, so that memory does not
+grow with their number. Two things need all ranges: which lists somebody called from, and who opted out. A first pass
+over the appointments with a call finds them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.worklist.calls.recorded_calls import RecordedCalls, ScoredAnswer
-from dnapredict.worklist.follow_up.outcome_store import GROUP_COLUMNS, OUTCOME_SCHEMA
+from dnapredict.worklist.calls.recorded_calls import CallOptOuts, RecordedCalls, ScoredAnswer
+from dnapredict.worklist.follow_up.hash_ranges import HashRanges, ScoredPrefixes, SplitRows
+from dnapredict.worklist.follow_up.outcome_store import GROUP_COLUMNS, OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.follow_up.scored_rows import CHALLENGER_SCHEMA, SCORED_SCHEMA
 
 EXTRACT_SCHEMA: Final = pa.schema(
@@ -44,30 +53,10 @@ _CALLS: Final = pa.schema(
 _ROWS_AT_ONCE: Final = 50_000
 _OPTED_OUT: Final = pa.schema([("appointment", pa.string())])
 _GROUPS: Final = tuple(field.name for field in GROUP_COLUMNS)
-
-
-@dataclass(frozen=True)
-class JoinSources:
-    """What is joined.
-
-    Attributes
-    ----------
-    lists, challenger
-        The files of scored lists and of the risks that challengers gave them.
-    answers
-        Answers about single appointments (`answers_table`).
-    extract
-        A table with the columns of `EXTRACT_SCHEMA`, one row an appointment.
-    earlier
-        The store before, empty where there is none.
-    """
-
-    lists: Sequence[Path]
-    challenger: Sequence[Path]
-    answers: pa.Table
-    calls: RecordedCalls
-    extract: pa.Table
-    earlier: pa.Table
+# Where a scored row came from: a list or an answer about a single appointment. Of equal times, a list comes first.
+_SOURCE: Final = pa.field("source", pa.int8())
+_FROM_LIST: Final = 2
+_FROM_ANSWER: Final = 1
 
 
 @dataclass(frozen=True)
@@ -98,68 +87,141 @@ class JoinCounts:
     reached: int
 
 
-def join_outcomes(sources: JoinSources, workspace: Workspace) -> tuple[pa.Table, JoinCounts]:
-    """The rows of the store with the columns of `OUTCOME_SCHEMA`, and what the join did."""
-    _load(sources, workspace)
-    con = workspace.backend.con
-    con.execute(_SCORED)
-    con.execute(_SAID)
-    _load_calls(sources.calls, workspace)
-    for statement in (_CHOSEN, _CHALLENGER_RISKS, _JOINED):
-        con.execute(statement)
-    counts = workspace.fetch(_COUNTS).to_pylist()[0]
-    columns = ", ".join(OUTCOME_SCHEMA.names)
-    rows = workspace.fetch(f"SELECT {columns} FROM joined ORDER BY appointment").cast(OUTCOME_SCHEMA)
-    return rows, JoinCounts(**{name: int(value or 0) for name, value in counts.items()})
+class JoinSources:
+    """What is joined, split by ranges of the appointment's hash."""
+
+    def __init__(self, earlier: OutcomeStore, ranges: HashRanges, workspace: Workspace) -> None:
+        """`earlier` is the store before, verified where it exists; `workspace` holds the split rows."""
+        self.ranges = ranges
+        self._earlier = earlier
+        self._scored, self._challenger, self._extract = (
+            SplitRows(schema, ranges, workspace.new_folder())
+            for schema in (SCORED_SCHEMA.append(_SOURCE), CHALLENGER_SCHEMA, EXTRACT_SCHEMA)
+        )
+        self._prefixes = ScoredPrefixes()
+
+    def add_scored(self, lists: Sequence[Path], answers: Iterable[ScoredAnswer]) -> NDArray[np.uint64]:
+        """Add the files of scored lists, and answers about single appointments.
+
+        Returns
+        -------
+        The prefixes of all scored appointments, of the store before too (`hash_ranges.may_be_scored`).
+        """
+        for rows in _rows_of(lists, SCORED_SCHEMA):
+            self._add_scored(rows, _FROM_LIST)
+        for rows in _answers(answers):
+            self._add_scored(rows, _FROM_ANSWER)
+        if self._earlier.exists:
+            for rows in self._earlier.batches(["appointment"]):
+                self._prefixes.add(rows["appointment"])
+        return self._prefixes.sorted()
+
+    def _add_scored(self, rows: pa.Table, source: int) -> None:
+        self._prefixes.add(rows["appointment"])
+        self._scored.add(rows.append_column(_SOURCE, pa.repeat(pa.scalar(source, _SOURCE.type), rows.num_rows)))
+
+    def add_challenger(self, files: Sequence[Path]) -> None:
+        """Add the files of the risks that challengers gave."""
+        for rows in _rows_of(files, CHALLENGER_SCHEMA):
+            self._challenger.add(rows)
+
+    def add_extract(self, rows: pa.Table) -> None:
+        """Add rows with the columns of `EXTRACT_SCHEMA`, one an appointment; those not scored are ignored."""
+        self._extract.add(rows)
+
+    def load(self, index: int, workspace: Workspace) -> None:
+        """The tables of a range in the workspace, when all rows were added."""
+        limits = self.ranges.limits(index)
+        empty = OUTCOME_SCHEMA.empty_table()
+        tables = {
+            "scored_rows": self._scored.read(index),
+            "challenger_rows": self._challenger.read(index),
+            "extract_rows": self._extract.read(index),
+            "earlier": self._earlier.read_between(*limits) if self._earlier.exists else empty,
+        }
+        for name, table in tables.items():
+            workspace.backend.con.register(name, table)
+
+    def close(self) -> None:
+        """End adding rows."""
+        for rows in (self._scored, self._challenger, self._extract):
+            rows.close()
 
 
-def _load(sources: JoinSources, workspace: Workspace) -> None:
-    con = workspace.backend.con
-    con.register("answers", sources.answers)
-    con.register("extract_rows", sources.extract)
-    con.register("earlier", sources.earlier)
-    for name, files, schema in (
-        ("lists", sources.lists, SCORED_SCHEMA),
-        ("challenger_rows", sources.challenger, CHALLENGER_SCHEMA),
-    ):
-        con.register(f"no_{name}", schema.empty_table())
-        columns = ", ".join(schema.names)
-        read = f"UNION ALL BY NAME SELECT {columns} FROM read_parquet({_quoted(files)}, union_by_name=true)"
-        con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM no_{name} {read if files else ''}")
+def _rows_of(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                rows = pa.Table.from_batches([batch])
+                known = set(rows.column_names)
+                columns = [
+                    rows[each.name].cast(each.type) if each.name in known else pa.nulls(rows.num_rows, each.type)
+                    for each in schema
+                ]
+                yield pa.table(columns, schema=schema)
 
 
-def _quoted(files: Sequence[Path]) -> str:
-    names = ("'" + str(path).replace("'", "''") + "'" for path in files)
-    return f"[{', '.join(names)}]"
+class OutcomeJoin:
+    """The join of all sources, range by range."""
+
+    def __init__(self, sources: JoinSources, calls: RecordedCalls, workspace: Workspace) -> None:
+        """Find which lists somebody called from, and who opted out in a call."""
+        self._sources, self._calls, self._workspace = sources, calls, workspace
+        self._counts: Counter[str] = Counter()
+        sources.close()
+        con = workspace.backend.con
+        self._called = sources.ranges.split(pa.table({"appointment": pa.array(calls.appointments, pa.string())}))
+        lists, patient_of = self._of_called()
+        con.register("worked_on", lists)
+        self._opt_outs = calls.opt_outs(patient_of)
+        con.register("opted", pa.table({"patient": pa.array(self._opt_outs.patients, pa.string())}))
+
+    def _of_called(self) -> tuple[pa.Table, dict[str, str | None]]:
+        """The lists from which somebody was called, and the patient of each appointment with a record."""
+        lists, patient_of = [pa.table({"list_id": pa.array([], pa.string())})], {}
+        for index in range(len(self._sources.ranges)):
+            self._choose(index, of_called=True)
+            lists.append(self._workspace.fetch(_WORKED_ON))
+            patient_of |= dict(zip(*self._workspace.fetch(_PATIENT_OF_CALLED).to_pydict().values(), strict=True))
+        return pa.concat_tables(lists).group_by("list_id").aggregate([]), patient_of
+
+    def _choose(self, index: int, *, of_called: bool) -> None:
+        """The list that counts and what is known of the calls, for each appointment of a range, or for those called."""
+        con = self._workspace.backend.con
+        self._sources.load(index, self._workspace)
+        con.register("called", self._called[index])
+        con.execute(_SCORED_OF_CALLED if of_called else _SCORED)
+        con.execute(_SAID)
+        rows = self._workspace.fetch(_SAID_OF_CALLED).to_pylist()
+        con.register("calls", _summaries(self._calls, rows))
+        con.execute(_CHOSEN)
+
+    def rows(self) -> Iterator[pa.Table]:
+        """The rows of the store with the columns of `OUTCOME_SCHEMA`, by appointment."""
+        con, columns = self._workspace.backend.con, ", ".join(OUTCOME_SCHEMA.names)
+        for index in range(len(self._sources.ranges)):
+            self._choose(index, of_called=False)
+            con.register("opted_out", _opted_out(self._opt_outs, self._workspace))
+            con.execute(_CHALLENGER_RISKS)
+            con.execute(_JOINED)
+            self._counts.update(
+                {name: int(n or 0) for name, n in self._workspace.fetch(_COUNTS).to_pylist()[0].items()}
+            )
+            yield self._workspace.fetch(f"SELECT {columns} FROM joined ORDER BY appointment").cast(OUTCOME_SCHEMA)
+
+    @property
+    def counts(self) -> JoinCounts:
+        """What the join did, when all rows were read."""
+        return JoinCounts(**self._counts)
 
 
-def answers_table(answers: Iterable[ScoredAnswer]) -> pa.Table:
+def _answers(answers: Iterable[ScoredAnswer]) -> Iterator[pa.Table]:
     """Answers about single appointments with the columns of `SCORED_SCHEMA`, of which those of a list are null."""
     names = ["scored_at" if name == "at" else name for name in ScoredAnswer._fields]
-    several, parts = iter(answers), [SCORED_SCHEMA.empty_table()]
+    several = iter(answers)
     while part := list(islice(several, _ROWS_AT_ONCE)):
         rows = [dict(zip(names, each, strict=True)) for each in part]
-        parts.append(pa.Table.from_pylist(rows, schema=SCORED_SCHEMA))
-    return pa.concat_tables(parts)
-
-
-def _load_calls(calls: RecordedCalls, workspace: Workspace) -> None:
-    """Summaries of the calls before each appointment, and the appointments whose patient had opted out by then."""
-    con = workspace.backend.con
-    con.register("called", pa.table({"appointment": pa.array(calls.appointments, pa.string())}))
-    rows = workspace.fetch(
-        "SELECT appointment, patient, starts_at FROM said SEMI JOIN called USING (appointment) "
-        "WHERE starts_at IS NOT NULL"
-    ).to_pylist()
-    con.register("calls", _summaries(calls, rows))
-    opt_outs = calls.opt_outs({row["appointment"]: row["patient"] for row in rows})
-    con.register("opted", pa.table({"patient": pa.array(opt_outs.patients, pa.string())}))
-    theirs = workspace.fetch(
-        "SELECT appointment, coalesce(s.patient, appointment) AS patient, starts_at FROM said s "
-        "SEMI JOIN opted o ON o.patient = coalesce(s.patient, appointment) WHERE starts_at IS NOT NULL"
-    ).to_pylist()
-    out = [row["appointment"] for row in theirs if opt_outs.in_force(row["patient"], at=row["starts_at"])]
-    con.register("opted_out", pa.table([pa.array(out, pa.string())], schema=_OPTED_OUT))
+        yield pa.Table.from_pylist(rows, schema=SCORED_SCHEMA)
 
 
 def _summaries(calls: RecordedCalls, appointments: Sequence[dict[str, Any]]) -> pa.Table:
@@ -171,6 +233,17 @@ def _summaries(calls: RecordedCalls, appointments: Sequence[dict[str, Any]]) -> 
     return pa.Table.from_pylist(rows, schema=_CALLS)
 
 
+def _opted_out(opt_outs: CallOptOuts, workspace: Workspace) -> pa.Table:
+    """The appointments of the range whose patient had opted out by then."""
+    theirs = workspace.fetch(_OF_OPTED).to_pylist()
+    out = [row["appointment"] for row in theirs if opt_outs.in_force(row["patient"], at=row["starts_at"])]
+    return pa.table([pa.array(out, pa.string())], schema=_OPTED_OUT)
+
+
+_OF_OPTED: Final = """
+    SELECT appointment, coalesce(s.patient, appointment) AS patient, starts_at
+    FROM said s SEMI JOIN opted o ON o.patient = coalesce(s.patient, appointment) WHERE starts_at IS NOT NULL
+"""
 _OF_LIST: Final = (
     *("list_id", "scored_at", "model_version", "probability", "rank", "selected", "call_by"),
     *("trial", "stratum", "trial_arm", "challenger_version", "challenger_probability"),
@@ -185,16 +258,33 @@ def _columns(names: Sequence[str], form: str) -> str:
     return ", ".join(f"{form.replace('*', name)} AS {name}" for name in names)
 
 
+# What the first pass looks at: appointments of which something is recorded, or was when the store was written.
+_SAID_OF_CALLED: Final = """
+    SELECT appointment, patient, starts_at FROM said SEMI JOIN called USING (appointment) WHERE starts_at IS NOT NULL
+"""
+_PATIENT_OF_CALLED: Final = f"SELECT appointment, patient FROM ({_SAID_OF_CALLED})"
+_OF_CALLED: Final = """
+    SEMI JOIN (
+        SELECT appointment FROM called UNION ALL SELECT appointment FROM earlier WHERE attempts > 0
+    ) c USING (appointment)
+"""
 # Rows of the store count as scored too, since the files of their lists are deleted before the store. A list that was
 # scored after its appointment began is no prediction; an answer has no time of the appointment of its own.
-_SCORED: Final = f"""
-    CREATE OR REPLACE TABLE all_scored AS
-        SELECT *, 2 AS source FROM lists
-        UNION ALL BY NAME SELECT *, 1 AS source FROM answers
+_ALL_SCORED: Final = f"""
+    CREATE OR REPLACE VIEW all_scored AS
+        SELECT * FROM scored_rows
         UNION ALL BY NAME
-        SELECT appointment, patient, starts_at, booked_at, {", ".join(_OF_LIST)}, 0 AS source FROM earlier;
+        SELECT appointment, patient, starts_at, booked_at, {", ".join(_OF_LIST)}, 0 AS source FROM earlier
+"""
+_SCORED: Final = f"""
+    {_ALL_SCORED};
     CREATE OR REPLACE TABLE scored AS
         SELECT * FROM all_scored WHERE source = 0 OR coalesce(scored_at < starts_at, true)
+"""
+_SCORED_OF_CALLED: Final = f"""
+    {_ALL_SCORED};
+    CREATE OR REPLACE TABLE scored AS
+        SELECT s.* FROM all_scored s {_OF_CALLED} WHERE source = 0 OR coalesce(scored_at < starts_at, true)
 """
 # What extracts say of each scored appointment. A known outcome is never replaced by none, and of two the one that was
 # recorded later counts, or the one that is read now.
@@ -245,32 +335,36 @@ _CHALLENGER_RISKS: Final = """
 """
 # What the store knew of calls counts where nothing is recorded of them any more. Details are kept as long as the log,
 # and the number of attempts longer.
+_KNOWN_CALLS: Final = f"""
+    SELECT appointment, c.attempts, c.reached, c.call_outcome,
+        {_columns(("barrier", "offered"), "CASE WHEN c.attempts = b.attempts THEN coalesce(c.*, b.*) ELSE c.* END")}
+    FROM calls c LEFT JOIN earlier b USING (appointment)
+    UNION ALL BY NAME
+    SELECT appointment, attempts, reached, call_outcome, barrier, offered
+    FROM earlier ANTI JOIN called USING (appointment) WHERE attempts > 0
+"""
+_WORKED_ON: Final = f"""
+    SELECT DISTINCT list_id FROM chosen JOIN ({_KNOWN_CALLS}) c USING (appointment)
+    WHERE c.attempts > 0 AND list_id IS NOT NULL
+"""
 _JOINED: Final = f"""
     CREATE OR REPLACE TABLE joined AS
-    WITH known_calls AS (
-        SELECT appointment, c.attempts, c.reached, c.call_outcome,
-            {_columns(("barrier", "offered"), "CASE WHEN c.attempts = b.attempts THEN coalesce(c.*, b.*) ELSE c.* END")}
-        FROM calls c LEFT JOIN earlier b USING (appointment)
-        UNION ALL BY NAME
-        SELECT appointment, attempts, reached, call_outcome, barrier, offered
-        FROM earlier ANTI JOIN called USING (appointment) WHERE attempts > 0
-    ), rows AS (
+    WITH known_calls AS ({_KNOWN_CALLS}), rows AS (
         SELECT s.*, {", ".join(f"l.{name}" for name in _OF_LIST[:-2])},
             {_columns(_OF_LIST[-2:], "coalesce(j.*, l.*)")},
             coalesce(c.attempts, 0)::BIGINT AS attempts, coalesce(c.reached, false) AS reached,
-            o.appointment IS NOT NULL AS opted_out, c.call_outcome, c.barrier, c.offered
+            o.appointment IS NOT NULL AS opted_out, c.call_outcome, c.barrier, c.offered,
+            w.list_id IS NOT NULL OR coalesce(c.attempts, 0) > 0 AS is_worked_on
         FROM said s JOIN chosen l USING (appointment)
             LEFT JOIN challenger_risks j ON j.appointment = s.appointment AND j.scored_at = l.scored_at
                 AND j.list_id IS NOT DISTINCT FROM l.list_id
             LEFT JOIN known_calls c ON c.appointment = s.appointment
             LEFT JOIN opted_out o ON o.appointment = s.appointment
-    ), marked AS (
-        SELECT *, max(attempts) OVER (PARTITION BY coalesce(list_id, appointment)) > 0 AS is_worked_on
-        FROM rows
+            LEFT JOIN worked_on w ON w.list_id = l.list_id
     )
     SELECT * REPLACE (CASE WHEN contacted IS NOT NULL THEN contacted WHEN is_worked_on THEN reached END AS contacted),
         CASE WHEN contacted IS NOT NULL THEN 'extract' WHEN is_worked_on THEN 'calls' END AS contacted_source
-    FROM marked
+    FROM rows
 """
 _COUNTS: Final = """
     SELECT count(*) AS rows, count(outcome_code) AS known,

@@ -5,7 +5,7 @@ in the extract from which the outcome was read, by the names and codes of the co
 without a zone; `scored_at` is when the list was scored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
 from dnapredict.errors import StoreError
+from dnapredict.worklist.files.worklist_files import rebatch
 
 FOLDER: Final = "outcomes"
 """The folder of a home with what was scored and what came of it."""
@@ -86,6 +87,8 @@ _FILE: Final = "outcomes.parquet"
 _WITHOUT_BACKUP: Final = "and run 'dnapredict outcomes EXTRACT' again with all extracts since the first list"
 # Hashes do not compress as runs or dictionaries, but their hexadecimal digits do.
 _COMPRESSION: Final = "zstd"
+# What a writer or a reader in parts holds at once; the file's bytes depend on it.
+_ROW_GROUP: Final = 131_072
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,21 @@ class OutcomeStore:
         StoreError
             If there is no store yet, or it is damaged.
         """
+        self.verify()
+        try:
+            table = pq.read_table(self.path) if columns is None else pq.read_table(self.path, columns=list(columns))
+        except (OSError, pa.ArrowException):
+            raise self._damaged() from None
+        return _as_schema(table, OUTCOME_SCHEMA.names if columns is None else columns)
+
+    def verify(self) -> None:
+        """Check that the file is as it was written; it is read in parts.
+
+        Raises
+        ------
+        StoreError
+            If there is no store yet, or it is damaged.
+        """
         if not self.exists:
             raise StoreError(
                 f"{self.path}: no outcomes were read in this home yet. Run 'dnapredict outcomes EXTRACT' with an "
@@ -130,12 +148,28 @@ class OutcomeStore:
         if is_lost(self.path):
             raise StoreError(loss_message(self.path, what="the outcome store", without_backup=_WITHOUT_BACKUP))
         try:
-            if not is_intact_file(self.path, name=self.path.stem):
-                raise self._damaged()
-            table = pq.read_table(self.path) if columns is None else pq.read_table(self.path, columns=list(columns))
-        except (OSError, pa.ArrowException):
+            is_intact = is_intact_file(self.path, name=self.path.stem)
+        except OSError:
             raise self._damaged() from None
-        return _as_schema(table, OUTCOME_SCHEMA.names if columns is None else columns)
+        if not is_intact:
+            raise self._damaged()
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Those columns of a verified store, by appointment, so many rows at a time."""
+        with pq.ParquetFile(self.path) as file:
+            present = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(_ROW_GROUP, columns=present):
+                yield _as_schema(pa.Table.from_batches([batch]), columns)
+
+    def read_between(self, first: str, end: str | None) -> pa.Table:
+        """The rows of a verified store from appointment `first` to before `end`, or to the last where that is None."""
+        within = [("appointment", ">=", first), *([] if end is None else [("appointment", "<", end)])]
+        return _as_schema(pq.read_table(self.path, filters=within), OUTCOME_SCHEMA.names)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a verified store."""
+        return int(pq.read_metadata(self.path).num_rows)
 
     def write(self, table: pa.Table) -> None:
         """Replace the store by the rows of `table`, which has the columns of `OUTCOME_SCHEMA`, by appointment.
@@ -147,9 +181,25 @@ class OutcomeStore:
         StoreError
             If the home cannot be written to; the earlier store stays.
         """
-        rows = table.select(OUTCOME_SCHEMA.names).cast(OUTCOME_SCHEMA).sort_by("appointment").combine_chunks()
+        self.write_in_order([table.sort_by("appointment")])
+
+    def write_in_order(self, tables: Iterable[pa.Table]) -> None:
+        """Replace the store by the rows of several tables, which follow each other by appointment.
+
+        The bytes do not depend on how the rows are divided into tables.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to; the earlier store stays.
+        """
+        schema = OUTCOME_SCHEMA.with_metadata(UNSEALED)
+        rows = (table.select(OUTCOME_SCHEMA.names).cast(OUTCOME_SCHEMA) for table in tables)
         with write_atomically(self.path) as draft:
-            pq.write_table(rows.replace_schema_metadata(dict(UNSEALED)), draft, compression=_COMPRESSION)
+            with pq.ParquetWriter(draft, schema, compression=_COMPRESSION) as writer:
+                for part in rebatch(rows, rows=_ROW_GROUP):
+                    # Of one chunk, since pages end where chunks do.
+                    writer.write_table(part.combine_chunks(), row_group_size=_ROW_GROUP)
             seal(draft, name=self.path.stem)
         mark_made(self.path)
 

@@ -23,6 +23,7 @@ WCAG = {
 SMALL = {"width": 320, "height": 640}
 PHONE = {"width": 390, "height": 844}
 SMALLEST_LETTERS = 11  # pixels on a telephone
+EXAMPLE = Path(__file__).resolve().parents[2] / "fairness" / "example-report" / "report.html"
 PAGES = 7  # of A4: page 1 and six more
 # The texts of each drawing that is seen: size of the letters on the screen, and pairs that lie over each other.
 TEXTS = """
@@ -141,10 +142,13 @@ def test_it_prints_on_few_sheets_of_a4(first: Page, tmp_path: Path):
     assert len(re.findall(rb"/Type\s*/Page[^s]", printed)) <= PAGES
 
 
-def test_page_one_fits_one_sheet_up_to_the_decision(first: Page):
-    """A4 without its margins is 182 mm by 273 mm."""
+@pytest.mark.parametrize("of", ["few groups", "the example"])
+def test_page_one_fits_one_sheet_up_to_the_decision(first: Page, of: str):
+    """A4 without its margins is 182 mm by 273 mm. The example has as many findings as page 1 prints."""
     width, height = (round(millimetres / 25.4 * 96) for millimetres in (182, 273))
     first.set_viewport_size({"width": width, "height": height})
+    if of == "the example":
+        first.goto(EXAMPLE.as_uri())
     first.emulate_media(media="print")
     end = first.locator("section:has(> #decision)").bounding_box()
     assert end is not None

@@ -5,6 +5,7 @@ part of the longer one. Every group's count in the shorter is then at most that 
 a table of their own, whose groups add up too.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext, remembered, run, write
 from dnapredict.fairness.access import AccessAssessment, AccessContext, AccessData, assess
 from dnapredict.fairness.access import write as write_access
+from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
+from dnapredict.fairness.disclosure.published_before import PublishedBefore
+from dnapredict.fairness.disclosure.suppression import CountCell
 from dnapredict.fairness.measure.audit_counts import AuditCounts, memberships
 from dnapredict.fairness.measure.audit_counts import count as counts_of
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.membership import WITHHELD, Group
 from dnapredict.fairness.measure.row_counting import count_groups
-from dnapredict.fairness.pooling.protection import protected_counts
-from dnapredict.fairness.pooling.published_counts import publication_of_counts
+from dnapredict.fairness.pooling.published_counts import protect_beside_reports
 
 _ASKED = 60  # of some 1,500 small counts, drawn by lot: each takes two linear programs
 IN_CHART = ("missed", "reached")
@@ -146,7 +149,6 @@ def test_two_reports_of_a_home_give_no_small_number_by_subtraction(seed: int, sh
 def give_counts(table: pa.Table, home: Path, *, data: str) -> tuple[AuditCounts, Counted]:
     """The protected counts of `table`, remembered by a home, and its exact counts."""
     exact_counts = counts_of(AuditData.of(table), POLICY)
-    protected, _ = protected_counts(exact_counts, POLICY.disclosure)
     days = table["starts_at"].to_numpy().astype("datetime64[D]")
     home.mkdir(exist_ok=True)
     with remembered(home) as memory:
@@ -154,8 +156,9 @@ def give_counts(table: pa.Table, home: Path, *, data: str) -> tuple[AuditCounts,
             "counts", (days.min().item(), days.max().item()), data_sha256=data, listed=("model", "a tenth")
         )
         assert before is not None
-        memory.keep(publication_of_counts(exact_counts, protected, rule=POLICY.disclosure, before=before))
-    return protected, dict(exact_counts.counted)
+        found = protect_beside_reports(exact_counts, rule=POLICY.disclosure, before=before)
+        memory.keep(found.publication)
+    return found.counts, dict(exact_counts.counted)
 
 
 def told_by_file(attack: Attack, protected: AuditCounts, counted: Counted) -> None:
@@ -185,6 +188,44 @@ def test_a_file_of_counts_and_a_later_report_give_no_small_number_back(seed: int
     found = attack.possible([asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]])
     assert given_back(found) == []
     assert all(low - 1e-6 <= secrets[cell] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+def test_a_file_of_counts_is_refused_after_a_report_whose_hidden_numbers_its_totals_give_back(tmp_path: Path):
+    """The report hides numbers behind the rounding of totals, and a file has the exact totals; alone it is given."""
+    table, home = world(1, 1_500), tmp_path / "home"
+    publish(table, tmp_path / "report", home, data="year")
+    with pytest.raises(DataError, match="follow from the totals of all appointments"):
+        give_counts(table, home, data="year")
+    protected, exact_counts = give_counts(table, tmp_path / "another home", data="year")
+    assert protected.everyone.missed == exact_counts["all"].total.missed
+
+
+def test_a_file_of_counts_puts_groups_together_whose_numbers_would_give_back_those_of_a_report():
+    """The report told the sum of a large and a small site: the large one's exact number would give the small one's."""
+    exact_counts = counts_of(AuditData.of(world(0, 1_500)), POLICY)
+    sites = exact_counts.counted["site"]
+    missed = {group.code: one.counted("missed") for group, one in zip(sites.groups, sites.counts, strict=True)}
+    assert 0 < missed["RXC"] < 8
+    large, small, both = (CountCell("missed", *at) for at in (("site", "RXA"), ("site", "RXC"), ("place", "of both")))
+    told = LinkedCounts({large: (missed["RXA"] - 2, missed["RXA"] + 2), small: (1.0, np.inf)})
+    told.ranges[both] = missed["RXA"] + missed["RXC"], missed["RXA"] + missed["RXC"]
+    told.add_sum([large, small], both)
+    first, last = World.window()
+    report = PublishedBefore(b"0" * 32, (), "audit", first, last, data="", listed="")
+    file = PublishedBefore(b"0" * 32, (), "counts", first, last, data="", listed="")
+    alone = protect_beside_reports(exact_counts, rule=POLICY.disclosure, before=file)
+    after = dataclasses.replace(file, earlier=(report.publication(told),))
+    beside = protect_beside_reports(exact_counts, rule=POLICY.disclosure, before=after)
+    assert sites_in(alone.counts) == ["RXA", WITHHELD.code]
+    assert sites_in(beside.counts) == ["RXB", WITHHELD.code]  # the row is that of RXA and RXC
+    assert "further groups are put together" in beside.unknown[-1]
+    assert beside.counts.everyone.missed == exact_counts.everyone.missed
+
+
+def sites_in(counts: AuditCounts) -> list[str]:
+    """The sites with appointments."""
+    one = counts.counted["site"]
+    return [group.code for group, own in zip(one.groups, one.counts, strict=True) if own.appointments]
 
 
 def test_files_of_counts_of_overlapping_days_are_refused(tmp_path: Path):

@@ -56,7 +56,8 @@ def audit_counts(
     UsageError
         If `trust` is blank.
     DataError
-        If protected counts are of days that overlap with those of another file of this home.
+        If protected counts are of days that overlap with those of another file of this home, or small numbers follow
+        from them and earlier reports whatever is put together.
     """
     from dnapredict import fairness as auditing
     from dnapredict.fairness.measure.audit_counts import count
@@ -82,13 +83,14 @@ def _protected(
 ) -> tuple["AuditCounts", tuple[str, ...]]:
     """The counts as they may leave the trust; the memory of the home keeps what they tell."""
     from dnapredict.fairness.pooling.protection import protected_counts
-    from dnapredict.fairness.pooling.published_counts import publication_of_counts
+    from dnapredict.fairness.pooling.published_counts import protect_beside_reports
 
-    protected, unknown = protected_counts(counts, policy.disclosure)
     before = published_before("counts", given.context, memory, say)
-    if before is not None:
-        memory.keep(publication_of_counts(counts, protected, rule=policy.disclosure, before=before, tell=say))
-    return protected, unknown
+    if before is None:
+        return protected_counts(counts, policy.disclosure)
+    found = protect_beside_reports(counts, rule=policy.disclosure, before=before, tell=say)
+    memory.keep(found.publication)
+    return found.counts, found.unknown
 
 
 def _provenance(

@@ -10,7 +10,7 @@ of allocation and the arms of a trial.
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -27,13 +27,19 @@ _LEFT_OUT: Final = (
     "Pairs of groups, months, reasons on the trust's side, the list of the model in use and other rules of allocation "
     "are left out: harm where two groups meet cannot be searched for, and records are not checked for such reasons."
 )
+_NOTHING: Final[Mapping[str, Collection[str]]] = {}
 Bins = NDArray[np.float64]
 
 
-def protected_counts(counts: AuditCounts, rule: Disclosure) -> tuple[AuditCounts, tuple[str, ...]]:
-    """The counts as they may leave the trust, and sentences on what the pooled audit cannot know from them."""
+def protected_counts(
+    counts: AuditCounts, rule: Disclosure, *, further: Mapping[str, Collection[str]] = _NOTHING
+) -> tuple[AuditCounts, tuple[str, ...]]:
+    """The counts as they may leave the trust, and sentences on what the pooled audit cannot know from them.
+
+    `further` are codes by grouping, which are put together although they are not small.
+    """
     plain = {name: _without_left_out(one) for name, one in counts.counted.items() if one.grouping.shown}
-    apart = _apart(plain, rule)
+    apart = _apart(plain, rule, further)
     merged: dict[str, CountedGrouping] = {}
     costs = []
     for name, one in plain.items():
@@ -73,13 +79,16 @@ def _without_left_out(counted: CountedGrouping) -> CountedGrouping:
     return CountedGrouping(counted.grouping, counted.groups, tuple(counts))
 
 
-def _apart(counted: Mapping[str, CountedGrouping], rule: Disclosure) -> dict[str, frozenset[str]]:
+def _apart(
+    counted: Mapping[str, CountedGrouping], rule: Disclosure, further: Mapping[str, Collection[str]]
+) -> dict[str, frozenset[str]]:
     """The groups of each grouping that are put together."""
     apart: dict[str, frozenset[str]] = {}
     # Larger groups first: the parts of one that is put together are put together too, or they would give it back.
     for name in sorted(counted, key=lambda one: _parts_last(counted[one])):
         inside = {where for where in _larger(counted[name], counted) if where[1] in apart[where[0]]}
-        apart[name] = _apart_in(counted[name], _larger(counted[name], counted) - inside, inside, rule)
+        told = _larger(counted[name], counted) - inside
+        apart[name] = _apart_in(counted[name], told, inside, rule, further=further.get(name, ()))
     return apart
 
 
@@ -93,18 +102,27 @@ def _larger(counted: CountedGrouping, all_counted: Mapping[str, CountedGrouping]
 
 
 def _apart_in(
-    counted: CountedGrouping, told: set[tuple[str, str]], withheld: set[tuple[str, str]], rule: Disclosure
+    counted: CountedGrouping,
+    told: set[tuple[str, str]],
+    withheld: set[tuple[str, str]],
+    rule: Disclosure,
+    *,
+    further: Collection[str],
 ) -> frozenset[str]:
     """The groups to put together, where the larger groups `told` are in the file and those `withheld` are not."""
     if counted.grouping.name == EVERYONE.name:
         return frozenset()
     pairs = [(group, one) for group, one in zip(counted.groups, counted.counts, strict=True) if one.appointments]
-    apart = {g.code for g, one in pairs if _is_small(one, rule) or not withheld.isdisjoint(g.within)}
+    apart = {
+        group.code
+        for group, one in pairs
+        if _is_small(one, rule) or not withheld.isdisjoint(group.within) or group.code in further
+    }
     # Sets of groups whose sum is in the file; of unknown ethnic groups it is the number that is not recorded.
     families = [pairs, *([pair for pair in pairs if where in pair[0].within] for where in told)]
     families.append([pair for pair in pairs if not pair[0].known])
-    while (further := next(filter(None, (_next_apart(one, apart, rule) for one in families)), None)) is not None:
-        apart.add(further)
+    while (another := next(filter(None, (_next_apart(one, apart, rule) for one in families)), None)) is not None:
+        apart.add(another)
     return frozenset(apart)
 
 

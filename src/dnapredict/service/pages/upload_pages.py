@@ -84,19 +84,19 @@ class UploadPages:
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
 
-        def read(progress: Callable[[int], None]) -> "ReadUpload | _Question":
+        def read(progress: Callable[[int], None]) -> "ReadUpload | _QuestionPage":
             try:
                 return self.pages.scoring.explain_columns(upload, answers, progress=progress)
             except ColumnsUnclear as unclear:
-                return _Question(unclear.question, ticket, complaint=str(unclear))
+                return _QuestionPage(unclear.question, ticket, complaint=str(unclear))
 
         return await self._answer(_Reading(upload, read))
 
-    def _read(self, upload: PendingUpload, progress: Callable[[int], None]) -> "ReadUpload | _Question":
+    def _read(self, upload: PendingUpload, progress: Callable[[int], None]) -> "ReadUpload | _QuestionPage":
         scoring = self.pages.scoring
         read = scoring.read(upload, progress=progress)
         question = scoring.question(read)
-        return read if question is None else _Question(question, scoring.wait_for_columns(upload))
+        return read if question is None else _QuestionPage(question, scoring.wait_for_columns(upload))
 
     async def _answer(self, reading: "_Reading") -> Response:
         """The list once it is scored, or a question or error; where that takes longer, a page with the progress."""
@@ -106,7 +106,7 @@ class UploadPages:
             read = await reading.future
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
-        if isinstance(read, _Question):
+        if isinstance(read, _QuestionPage):
             return page("upload_columns.html", here=UPLOAD, status=400 if read.complaint else 200, **read.shown)
         if read.table.num_rows < _LONG_ROWS:
             return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
@@ -127,7 +127,7 @@ class UploadPages:
         except DnapredictError as error:
             yield "</p>" + _problem(error) + end
             return
-        if isinstance(read, _Question):
+        if isinstance(read, _QuestionPage):
             yield "</p>" + block_text("upload_columns.html", "content", **read.shown) + end
             return
         yield f' <span>{read.table.num_rows:,} rows</span></p><p class="dna-upload-progress">Scoring since:'
@@ -148,7 +148,7 @@ async def _steps_of(work: "asyncio.Future[Any]", words: Callable[[float], str]) 
 
 
 @dataclass(frozen=True)
-class _Question:
+class _QuestionPage:
     """The question about the columns of a file that waits under a ticket; `complaint` is about the last answers."""
 
     question: ColumnQuestion
@@ -164,7 +164,9 @@ class _Question:
 class _Reading:
     """A file that is being read in a worker thread, with the number of rows read so far."""
 
-    def __init__(self, upload: PendingUpload, read: Callable[[Callable[[int], None]], ReadUpload | _Question]) -> None:
+    def __init__(
+        self, upload: PendingUpload, read: Callable[[Callable[[int], None]], ReadUpload | _QuestionPage]
+    ) -> None:
         """Begin to read `upload`."""
         self.upload = upload
         self.rows = 0

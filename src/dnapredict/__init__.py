@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dnapredict.public_api.loaded_model import LoadedModel, load_model, promote
     from dnapredict.public_api.results import AuditReport, CheckResult, ScoreResult, TrainingResult
-    from dnapredict.public_api.verbs import audit, check, score, simulate, train
+    from dnapredict.public_api.verbs import audit, check, score, score_on_spark, simulate, train
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ __all__ = [
     "load_model",
     "promote",
     "score",
+    "score_on_spark",
     "simulate",
     "train",
 ]
@@ -39,7 +40,7 @@ __all__ = [
 _MODULE_OF: Final = {
     **dict.fromkeys(("LoadedModel", "load_model", "promote"), "loaded_model"),
     **dict.fromkeys(("AuditReport", "CheckResult", "ScoreResult", "TrainingResult"), "results"),
-    **dict.fromkeys(("audit", "check", "score", "simulate", "train"), "verbs"),
+    **dict.fromkeys(("audit", "check", "score", "score_on_spark", "simulate", "train"), "verbs"),
 }
 
 if not TYPE_CHECKING:

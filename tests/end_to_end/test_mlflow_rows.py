@@ -246,9 +246,10 @@ def test_spark_udf_takes_contract_rows(shared: Shared, tmp_path: Path):
     import mlflow
     from pyspark.sql.functions import struct
 
-    from dnapredict.features.spark_features import _session
+    from dnapredict.data.engine.spark_engine import spark_engine
 
-    with _session() as spark:
+    with spark_engine() as engine:
+        spark = engine.session
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "0")
         folder = shared.home / "mlruns" / "models" / model_id(shared.own) / "artifacts"
         risk = mlflow.pyfunc.spark_udf(spark, str(folder), result_type="double", env_manager="local")

@@ -1,8 +1,7 @@
-"""Spark and the embedded engine run one expression, and give one matrix."""
+"""Spark gives the figures of the embedded engine, on a cluster whose executors are other processes than the driver."""
 
-import importlib.util
 import os
-import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,66 +9,209 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
+from tests.end_to_end.spark_cluster import NEEDED, cluster, is_there, session_on
+from tests.end_to_end.world import Trust
 
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.matrix import Past
-from dnapredict.features.matrix import build as on_duckdb
-from dnapredict.features.scoring_clock import Clock, LabelRule
-from dnapredict.pipeline.run_inputs import checked_extract
+import dnapredict
+from dnapredict.data.engine.spark_engine import explained
+from dnapredict.errors import ModelError, StoreError, UsageError
+from dnapredict.model.artefact import load
+from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
+from dnapredict.worklist.spark_scoring import ModelFiles
 
-CLOCK, OUTCOMES = Clock(7, 3), LabelRule(("3", "7"))
-IN_TIME = ("starts_at", "appointment_id")
+ROWS = 2_000
+SETTING = "spark.sql.session.timeZone"
 
-needs_spark = pytest.mark.skipif(
-    importlib.util.find_spec("pyspark") is None or (shutil.which("java") is None and "JAVA_HOME" not in os.environ),
-    reason="Spark needs Java 17 and the extra: pip install 'dnapredict[spark]'.",
-)
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A session on a cluster of two workers that was there before dnapredict, in another time zone."""
+    if not is_there():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has no Spark. {NEEDED}")
+        pytest.skip(NEEDED)
+    folder = tmp_path_factory.mktemp("cluster")
+    with cluster(folder) as address:
+        running = session_on(address, folder / "driver")
+        running.conf.set(SETTING, "Asia/Tokyo")
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="module")
 def extract(tmp_path_factory):
-    """Of every tenth appointment the patient is not known."""
-    folder = tmp_path_factory.mktemp("spark")
-    simulate(folder / "whole.parquet", appointments=12_000, seed=5)
+    """An extract with rows of every kind: no patient, broken rules, an id twice, cells that cannot be read.
+
+    Its folder holds it as one file and, in `parts`, as three.
+    """
+    folder = tmp_path_factory.mktemp("extract")
+    simulate(folder / "whole.parquet", appointments=ROWS, seed=5)
     table = pq.read_table(folder / "whole.parquet")
-    known = pc.if_else(pa.array(np.arange(table.num_rows) % 10 > 0), table["patient_id"], None)
-    place = table.column_names.index("patient_id")
-    pq.write_table(table.set_column(place, "patient_id", known), folder / "synthetic.parquet")
-    return folder / "synthetic.parquet"
+    number = np.arange(table.num_rows)
+    table = _with(table, "patient_id", number % 10 == 0, None)
+    table = _with(table, "appointment_id", number % 1_000 == 7, table["appointment_id"][3].as_py())
+    table = _with(table, "starts_at", number % 1_000 == 8, None)
+    table = _with(table, "outcome_code", number % 1_000 == 9, "?")
+    table = _with(table, "patient_id", number % 1_000 == 11, "TBC")
+    table = _with(table, "age_years", number % 1_000 == 12, 400)
+    (folder / "parts").mkdir()
+    pq.write_table(table, folder / "extract.parquet", row_group_size=2_000)
+    for part, first in enumerate(range(0, table.num_rows, table.num_rows // 3 + 1)):
+        pq.write_table(table.slice(first, table.num_rows // 3 + 1), folder / "parts" / f"part-{part}.parquet")
+    return folder
 
 
-@needs_spark
-def test_every_factor_is_equal_value_by_value(extract):
-    from dnapredict.features.spark_features import build as on_spark
-
-    with Workspace() as workspace:
-        rows = checked_extract(extract, workspace).rows
-        asked = {"factors": tuple(EXPRESSIONS), "clock": CLOCK, "outcomes": OUTCOMES, "order_by": IN_TIME}
-        past = Past.of(rows, clock=CLOCK, workspace=workspace)
-        embedded = on_duckdb(rows, past, extra_columns=IN_TIME, workspace=workspace, **asked)
-        spark = on_spark(rows, workspace, **asked)
-    assert spark.table.column_names == embedded.table.column_names
-    assert spark.table["appointment_id"].equals(embedded.table["appointment_id"])
-    assert spark.table["scored_at"].equals(embedded.table["scored_at"])
-    np.testing.assert_allclose(spark.values, embedded.values, rtol=0, atol=1e-12, equal_nan=True)
-    whole = np.nan_to_num(embedded.values) % 1 == 0
-    assert np.array_equal(spark.values[whole], embedded.values[whole], equal_nan=True)
-    assert np.isfinite(embedded.values).mean() > 0.7  # and it is not for want of values
+def _with(table: pa.Table, name: str, rows: np.ndarray, value: object) -> pa.Table:
+    changed = pc.if_else(pa.array(rows), pa.scalar(value, table[name].type), table[name])
+    return table.set_column(table.column_names.index(name), name, changed)
 
 
-@needs_spark
-def test_the_command_writes_the_same_file(extract, tmp_path):
-    for engine in ("duckdb", "spark"):
-        out = command("features", extract, "--out", tmp_path / f"{engine}.parquet", "--engine", engine)
+def in_order(path: Path) -> pa.Table:
+    return pq.read_table(path).sort_by("appointment_id")
+
+
+def test_each_executor_works_in_a_folder_of_its_own(session):
+    def where(batches):
+        from pathlib import Path
+
+        import pyarrow as pa
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"folder": [str(Path.cwd())]})
+
+    made = session.range(0, 100, 1, 8).mapInArrow(where, "folder string").distinct().toArrow()
+    assert {Path(folder).parents[2].name for folder in made["folder"].to_pylist()} == {"worker-0", "worker-1"}
+
+
+def test_rows_that_pass_through_the_driver_fail_here(session, extract):
+    with pytest.raises(Exception, match="maxResultSize"):
+        session.read.parquet(str(extract / "parts")).toArrow()
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("source", ["extract.parquet", "parts"])
+def test_every_factor_is_equal_value_by_value(extract, tmp_path, source):
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", source)):
+        out = command("features", extract / name, "--out", tmp_path / engine, "--engine", engine)
         assert out.returncode == 0, out.stderr
-    one, other = (pq.read_table(tmp_path / f"{engine}.parquet") for engine in ("duckdb", "spark"))
-    assert one.schema.names == other.schema.names
-    assert one["appointment_id"].equals(other["appointment_id"])
+    embedded, spark = in_order(tmp_path / "duckdb"), in_order(tmp_path / "spark")
+    assert spark.column_names == embedded.column_names
+    assert spark["appointment_id"].equals(embedded["appointment_id"])
+    assert spark["scored_at"].equals(embedded["scored_at"])
+    for name in embedded.column_names[2:]:
+        one, other = (table[name].to_numpy(zero_copy_only=False).astype(float) for table in (embedded, spark))
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-12, equal_nan=True, err_msg=name)
+        whole = np.nan_to_num(one) % 1 == 0
+        assert np.array_equal(other[whole], one[whole], equal_nan=True), name
+    assert 0 < spark.num_rows < ROWS
+    assert sum(table.null_count for table in spark.columns) < 0.3 * spark.num_rows * spark.num_columns
+    assert [part.name for part in tmp_path.iterdir() if "unfinished" in part.name] == []
 
 
-def test_an_engine_that_there_is_not_is_refused(extract, tmp_path):
-    out = command("features", extract, "--out", tmp_path / "f.parquet", "--engine", "flink")
+def test_the_session_that_was_there_stays_as_it_was(session, extract, tmp_path):
+    before, views = dict(session.conf.getAll), session.catalog.listTables()
+    out = command("features", extract / "extract.parquet", "--out", tmp_path / "f", "--engine", "spark")
+    assert out.returncode == 0, out.stderr
+    assert dict(session.conf.getAll) == before
+    assert session.conf.get(SETTING) == "Asia/Tokyo"
+    assert session.catalog.listTables() == views
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+    assert session.range(3).count() == 3
+
+
+def dirty_list(trust: Trust, out: Path) -> None:
+    """The weekly list with rows that cannot be scored: without a date, with an id of an earlier row."""
+    table = pq.read_table(trust.weekly)
+    number = np.arange(table.num_rows)
+    table = _with(table, "starts_at", number % 50 == 3, None)
+    table = _with(table, "appointment_id", number % 50 == 7, table["appointment_id"][0].as_py())
+    pq.write_table(table, out)
+
+
+def test_scores_are_those_of_one_machine(session, trust, tmp_path):
+    dirty_list(trust, tmp_path / "list.parquet")
+    options = ("--home", trust.home, "--history", trust.extract)
+    for out, engine in (("duckdb.parquet", "duckdb"), ("spark", "spark")):
+        done = command("score", tmp_path / "list.parquet", "--out", tmp_path / out, *options, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+    order = [("appointment_id", "ascending"), ("error", "ascending")]
+    embedded, spark = (pq.read_table(tmp_path / name).sort_by(order) for name in ("duckdb.parquet", "spark"))
+    assert spark.num_rows == embedded.num_rows == pq.read_metadata(tmp_path / "list.parquet").num_rows
+    for name in ("appointment_id", "band", "reason_1", "reason_2", "reason_3", "model_version", "error"):
+        assert spark[name].to_pylist() == embedded[name].to_pylist(), name
+    risks = [table["probability"].to_numpy(zero_copy_only=False) for table in (spark, embedded)]
+    np.testing.assert_allclose(*risks, rtol=0, atol=1e-12, equal_nan=True)
+    assert spark["error"].null_count == spark.num_rows - 2 * 8
+    assert sorted(spark["row_number"].to_pylist()) == list(range(1, spark.num_rows + 1))
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, tmp_path):
+    before = dict(session.conf.getAll)
+    weekly, past = (session.read.parquet(str(path)) for path in (trust.weekly, trust.extract))
+    done = dnapredict.score_on_spark(weekly, out=tmp_path / "spark", history=past, home=trust.home)
+    file = dnapredict.score(trust.weekly, history=trust.extract, home=trust.home).worklist
+    risks = pq.read_table(tmp_path / "spark").to_pandas().set_index("appointment_id")["probability"]
+    np.testing.assert_allclose(risks.loc[file["appointment_id"]], file["probability"], rtol=0, atol=1e-12)
+    assert (done.rows, done.rejected, done.model_version) == (len(file), 0, "1")
+    assert dict(session.conf.getAll) == before
+    with pytest.raises(UsageError, match="score_on_spark"):
+        dnapredict.score(weekly, home=trust.home)
+
+
+def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
+    done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
+    assert done.returncode == 2
+    assert "Give the extract of past appointments with --history" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("option", [("--capacity", 5), ("--watch", "lists")])
+def test_a_plan_of_calls_is_refused(trust, tmp_path, option):
+    out = ("--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
+    done = command("score", trust.weekly, *out, *option)
+    assert done.returncode == 2
+    assert "makes no plan of calls" in done.stderr
+
+
+def test_a_changed_model_is_refused_by_an_executor(trust):
+    registry = Registry(trust.home)
+    folder = registry.folder(registry.usable("champion"))
+    sent = ModelFiles.of(folder, load(folder).digest)
+    changed = tuple((name, content.replace(b"0.1", b"0.2")) for name, content in sent.contents)
+    with pytest.raises(ModelError, match="the model is damaged"):
+        ModelFiles("0" * 64, changed).loaded()
+    with pytest.raises(ModelError, match="another model than the one that was sent"):
+        ModelFiles("1" * 64, sent.contents).loaded()
+
+
+@pytest.mark.parametrize(
+    ("thrown", "kind", "said"),
+    [
+        ("ModuleNotFoundError: No module named 'dnapredict'", UsageError, "An executor has no Python package"),
+        ("dnapredict.errors.ModelError: model.txt: damaged.", ModelError, "model.txt: damaged."),
+        ("the value 'Ada Lovelace' is malformed", StoreError, "Spark stopped"),
+    ],
+)
+def test_what_an_executor_throws_is_one_sentence_without_a_value(thrown, kind, said):
+    error = explained(RuntimeError(f"Traceback\n{thrown}\n at java"))
+    assert type(error) is kind
+    assert said in str(error)
+    assert "Lovelace" not in str(error)
+
+
+@pytest.mark.usefixtures("session")
+def test_what_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "list.csv").write_text("appointment_id\n1\n")
+    for source in ("list.csv", "nothing"):
+        done = command("features", tmp_path / source, "--out", tmp_path / "f", "--engine", "spark")
+        assert done.returncode == 10
+        assert "cannot be read as Parquet" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+
+
+def test_an_engine_that_there_is_not_is_refused(tmp_path):
+    out = command("features", tmp_path / "e.parquet", "--out", tmp_path / "f.parquet", "--engine", "flink")
     assert out.returncode == 2
-    assert "duckdb, spark" in out.stderr
+    assert "'duckdb', 'spark'" in out.stderr

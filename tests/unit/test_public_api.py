@@ -19,7 +19,7 @@ from dnapredict.public_api.results import TrainingResult
 from dnapredict.public_api.table_input import as_file
 
 HEAVY = {"bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow"}
-FUNCTIONS = {"audit", "check", "load_model", "promote", "score", "simulate", "train"}
+FUNCTIONS = {"audit", "check", "load_model", "promote", "score", "score_on_spark", "simulate", "train"}
 RESULTS = {"AuditReport", "CheckResult", "LoadedModel", "ScoreResult", "TrainingResult"}
 MARK = "ZEBRA-MARKED-VALUE"
 

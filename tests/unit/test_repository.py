@@ -26,7 +26,7 @@ KNOWN_TO = {
     "fairlearn": {"fairness"},
     "lightgbm": {"model"},
     "mlflow": {"registry"},
-    "pyspark": {"features"},
+    "pyspark": {"data"},
     "shap": {"model"},
     "sklearn": {"model", "fairness"},  # fairlearn compares groups by scikit-learn's metrics
     "typer": {"cli"},

@@ -11,8 +11,10 @@ from dnapredict.cli.messages import say
 from dnapredict.cli.options import (
     HOME,
     AsJson,
+    ComputeEngine,
     ConfigFile,
     EarlierLists,
+    EngineName,
     Extract,
     Home,
     JoinedFiles,
@@ -22,7 +24,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import DataError, UsageError
+from dnapredict.errors import DataError
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.demo_quarter import CallLog
@@ -181,35 +183,34 @@ def check(
 
 def features(
     extract: Extract,
-    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; with --engine spark a folder of them.")],
     mapping: MappingFile = None,
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
-    engine: Annotated[
-        str,
-        typer.Option(help="duckdb, or spark for more than one machine can hold (extra 'spark', Java 17)."),
-    ] = "duckdb",
+    engine: ComputeEngine = EngineName.DUCKDB,
 ) -> None:
     """Write the agreed factors of every appointment in an extract.
 
     Each factor is computed from what was known when the appointment would have been scored.
 
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue, and OUT a folder of
+    Parquet files; the executors read and write them.
+
     Example:  dnapredict features outpatients.parquet --out factors.parquet
     """
-    from dnapredict import pipeline
-
-    if engine not in list(pipeline.FeatureEngine):
-        raise UsageError(f"There is no engine '{engine}'. Engines: {', '.join(pipeline.FeatureEngine)}.")
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     inputs = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    matrix = pipeline.features(
-        extract,
-        out,
-        setting=setting,
-        engine=pipeline.FeatureEngine(engine),
-    )
+    if engine is EngineName.SPARK:
+        from dnapredict.pipeline.spark_verbs import features_on_spark
+
+        written = features_on_spark(str(extract), str(out), setting=setting)
+        say(f"{out}: {written.rows:,} appointments, {len(written.factors)} agreed factors.")
+        return
+    from dnapredict import pipeline
+
+    matrix = pipeline.features(extract, out, setting=setting)
     say(f"{out}: {matrix.table.num_rows:,} appointments, {len(matrix.factors)} agreed factors.")
 
 

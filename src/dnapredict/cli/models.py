@@ -24,8 +24,10 @@ from dnapredict.cli.messages import (
 from dnapredict.cli.options import (
     HOME,
     AsJson,
+    ComputeEngine,
     ConfigFile,
     EarlierLists,
+    EngineName,
     Extract,
     Home,
     JoinedFiles,
@@ -38,8 +40,9 @@ from dnapredict.cli.options import (
 from dnapredict.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
+    from dnapredict.config.mapping_config import Mapping
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
-    from dnapredict.pipeline import ScoredList
+    from dnapredict.pipeline.scoring import ScoredList
 
 
 def train(
@@ -294,6 +297,7 @@ def score(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     home: Home = HOME,
+    engine: ComputeEngine = EngineName.DUCKDB,
 ) -> None:
     """Rank a weekly list by risk, with reasons in words.
 
@@ -303,6 +307,9 @@ def score(
 
     With --watch, a list that was scored is moved to DIR/done, with its worklist and a message; one that cannot be
     scored is moved to DIR/failed, with the reason.
+
+    With --engine spark, LIST and --history are Parquet files, folders of them or tables of the catalogue, and --out is
+    a folder of Parquet files with the risk and the reasons of each row. There is no rank and no plan of calls.
 
     Example:  dnapredict score next-week.xlsx --out worklist.xlsx --capacity 60
 
@@ -316,6 +323,10 @@ def score(
 
     setting = setting_of(mapping, None, files=files, key_file=key_file)
     folder = home_option(home)
+    if engine is EngineName.SPARK:
+        plans = watch is not None or capacity is not None
+        _score_on_spark(list_, out, home=folder, mapping=setting.mapping, history=history, model=model, plans=plans)
+        return
     recorded = logged_contacts(folder, served_config().database)
     if watch == Path():  # also "", which a job passes if its variable is not set
         raise UsageError("--watch: name a folder for lists alone. Every file in it is treated as a list and moved.")
@@ -380,3 +391,28 @@ def _about_the_list(scored: "ScoredList", out: Path) -> Iterator[str]:
     if scored.identity is not None and out.suffix.lower() == ".xlsx":
         # The workbook does not name its list itself, so that the same list gives the same bytes.
         yield f"Once it is filled in, record its outcomes: dnapredict log record {out} --list {scored.identity.list_id}"
+
+
+def _score_on_spark(
+    list_: Path | None,
+    out: Path | None,
+    *,
+    home: Path,
+    mapping: "Mapping",
+    history: Path | None,
+    model: str,
+    plans: bool,
+) -> None:
+    """Score a table with Spark, and print how many rows it has; `plans`: whether a plan of calls was asked for."""
+    from dnapredict.pipeline.spark_verbs import score_on_spark
+
+    if list_ is None or out is None or plans:
+        raise UsageError(
+            "--engine spark needs a LIST and --out, and makes no plan of calls: it takes no --watch or --capacity."
+        )
+    past = None if history is None else str(history)
+    table = score_on_spark(str(list_), str(out), home=home, mapping=mapping, history=past, model=model)
+    errors = f"{table.rejected:,} with an error"
+    typer.echo(f"{out}: {table.rows:,} rows, {errors}. Scored by model version {table.model_version}.")
+    for notice in table.notices:
+        say(notice)

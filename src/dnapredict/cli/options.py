@@ -1,6 +1,7 @@
 """Options that several verbs share, and the objects that they are read into."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,18 @@ EarlierLists = Annotated[
         help="A list as it was before its appointments, mapped as EXTRACT is, to find columns of EXTRACT that have "
         "changed with the outcome; may be repeated.",
     ),
+]
+
+
+class EngineName(StrEnum):
+    """The engine that computes a verb."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+ComputeEngine = Annotated[
+    EngineName, typer.Option(help="spark for tables that one machine does not hold (extra 'spark', Java 17).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 HOME = DEFAULT_HOME

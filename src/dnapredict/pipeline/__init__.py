@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
-    from dnapredict.pipeline.model_building import FeatureEngine, Trained, features, train
+    from dnapredict.pipeline.model_building import Trained, features, train
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.routine.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
@@ -23,7 +23,6 @@ __all__ = [
     "Assessment",
     "Audit",
     "CountsWritten",
-    "FeatureEngine",
     "Monitored",
     "OutcomeSummary",
     "ProductComparison",
@@ -50,7 +49,7 @@ __all__ = [
 
 _MODULES: Final = {
     "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
-    "model_building": ("FeatureEngine", "Trained", "features", "train"),
+    "model_building": ("Trained", "features", "train"),
     "routine.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
     "pooling": ("CountsWritten", "audit_counts", "audit_pool"),

@@ -4,7 +4,6 @@ import datetime
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -28,22 +27,15 @@ from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
-from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, matrix_on_spark, sound_extract
+from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, sound_extract
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
 
 # The first columns of a file of factors, by which it is recognised.
-_KEYS: Final = ("appointment_id", "scored_at")
+FACTOR_KEYS: Final = ("appointment_id", "scored_at")
 
 Say = Callable[[str], None]
-
-
-class FeatureEngine(StrEnum):
-    """The engine that computes the factors."""
-
-    DUCKDB = "duckdb"
-    SPARK = "spark"
 
 
 @dataclass(frozen=True)
@@ -57,10 +49,8 @@ class Trained:
     dropped: tuple[str, ...]
 
 
-def features(path: Path, out: Path, *, setting: Setting, engine: FeatureEngine = FeatureEngine.DUCKDB) -> Matrix:
+def features(path: Path, out: Path, *, setting: Setting) -> Matrix:
     """Write the matrix of agreed factors of every appointment in an extract to the Parquet file `out`.
-
-    Both engines run the same expression.
 
     Raises
     ------
@@ -71,12 +61,8 @@ def features(path: Path, out: Path, *, setting: Setting, engine: FeatureEngine =
     _require_replaceable(out)
     with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
-        config, register = setting.training, factor_register()
-        if engine is FeatureEngine.SPARK:
-            matrix = matrix_on_spark(checked, config, register, workspace=workspace)
-        else:
-            matrix = matrix_of(checked, config, register, extra_columns=(), workspace=workspace)
-    table = matrix.table.select([*_KEYS, *matrix.factors])
+        matrix = matrix_of(checked, setting.training, factor_register(), extra_columns=(), workspace=workspace)
+    table = matrix.table.select([*FACTOR_KEYS, *matrix.factors])
     with write_atomically(out) as draft:
         pq.write_table(table, draft)
     return Matrix(table, matrix.factors)
@@ -92,7 +78,7 @@ def _require_replaceable(out: Path) -> None:
         names = pq.read_schema(out).names
     except (pa.ArrowException, OSError):
         names = []
-    if tuple(names[: len(_KEYS)]) != _KEYS:
+    if tuple(names[: len(FACTOR_KEYS)]) != FACTOR_KEYS:
         raise UsageError(f"{out}: exists already and holds no factors. Give the output another name.")
 
 

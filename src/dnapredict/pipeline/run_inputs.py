@@ -148,22 +148,6 @@ def matrix_of(
     )
 
 
-def matrix_on_spark(
-    checked: Checked, config: TrainingConfig, register: FactorRegister, *, workspace: Workspace
-) -> Matrix:
-    """The same matrix, computed by Spark."""
-    from dnapredict.features import spark_features
-
-    return spark_features.build(
-        checked.rows,
-        workspace,
-        factors=[factor.name for factor in fed_by(register, checked.present)],
-        clock=Clock.of(config),
-        outcomes=LabelRule(config.dna_codes),
-        order_by=_IN_TIME,
-    )
-
-
 def code_revision(package: Path = _PACKAGE) -> str:
     """The commit of the checkout that contains `package`, with `+dirty` if files differ; else the version installed.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dnapredict.data.engine.spark_engine import is_spark_frame
 from dnapredict.data.readers.frames import SYNTHETIC_KEY, arrow_of_frame, plain_field, refuse_duplicates
 from dnapredict.errors import DnapredictError, UsageError
 
@@ -54,6 +55,11 @@ def as_file(table: TableInput, *, name: str) -> Iterator[Path]:
     if isinstance(table, str | os.PathLike):
         yield Path(table)
         return
+    if is_spark_frame(table):
+        raise UsageError(
+            f"{name}: is a data frame of Spark, whose rows may be more than this process holds. Score it with "
+            "dnapredict.score_on_spark, or give table.toArrow() if it is small."
+        )
     with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
         path = Path(folder) / f"{name}.parquet"
         pq.write_table(_arrow(table, name), path)

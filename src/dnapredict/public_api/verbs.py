@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
@@ -16,6 +16,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import load_mapping
 from dnapredict.config.service_config import served_config
 from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.data.engine.spark_engine import is_spark_frame
 from dnapredict.data.files.atomic_write import require_apart
 from dnapredict.errors import UsageError
 from dnapredict.pipeline import checking
@@ -25,6 +26,10 @@ from dnapredict.public_api.table_input import TableInput, as_file
 from dnapredict.service.logged_contacts import logged_contacts
 from dnapredict.synthetic import simulation
 from dnapredict.synthetic.worlds import World
+
+if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
+    from dnapredict.pipeline.spark_verbs import ScoredTable
 
 PathInput = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -254,6 +259,45 @@ def score(
         )
         rows = read_worklist(worklist)
     return ScoreResult.of(scored, rows, path=_path(out), messages=messages.all)
+
+
+def score_on_spark(
+    weekly_list: "PathInput | SparkFrame",
+    *,
+    out: PathInput,
+    history: "PathInput | SparkFrame | None" = None,
+    model: str | int = "champion",
+    home: PathInput | None = None,
+    mapping: PathInput | None = None,
+) -> "ScoredTable":
+    """Risk and reasons of every row of a list, by the executors of a cluster: `dnapredict score --engine spark`.
+
+    The session that is active is used, and its settings are left as they were. No row comes to this process.
+
+    Parameters
+    ----------
+    weekly_list, history
+        A data frame of Spark, a table of the catalogue, a Parquet file or a folder of them. `history` holds past
+        appointments.
+    out
+        Folder of Parquet files to write.
+    model, home, mapping
+        As for `score`.
+
+    Raises
+    ------
+    DataError, ConfigurationError, UsageError, ModelError, GateFailedError, StoreError
+        As the command, with the same message.
+    """
+    from dnapredict.pipeline import spark_verbs
+
+    setting, folder = _setting(mapping, None, None, None), home_folder(_path(home))
+    frames: list[Any] = [
+        table if table is None or is_spark_frame(table) else str(table) for table in (weekly_list, history)
+    ]
+    return spark_verbs.score_on_spark(
+        frames[0], str(out), home=folder, mapping=setting.mapping, history=frames[1], model=str(model)
+    )
 
 
 def simulate(

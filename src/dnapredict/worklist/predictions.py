@@ -64,7 +64,7 @@ class Predictor:
     ) -> pa.Table:
         """The columns of `PREDICTION_SCHEMA` for the contract rows `points`, by row number, then `extra_columns`."""
         table = workspace.fetch(self._query(points, past, extra_columns))
-        return self._predictions(table, extra_columns)
+        return self.predictions_of(table, extra_columns)
 
     def predict_in_parts(
         self, points: ir.Table, past: Past, *, rows: int, workspace: Workspace
@@ -75,9 +75,10 @@ class Predictor:
         """
         batches = workspace.stream(self._query(points, past, ()), rows=rows)
         for table in rebatch((pa.Table.from_batches([batch]) for batch in batches), rows=rows):
-            yield partial(self._predictions, table, ())
+            yield partial(self.predictions_of, table, ())
 
-    def _predictions(self, table: pa.Table, extra_columns: Sequence[str]) -> pa.Table:
+    def predictions_of(self, table: pa.Table, extra_columns: Sequence[str] = ()) -> pa.Table:
+        """The same from a table with the factors of the model and `columns_read`."""
         values = Matrix(table, self.stored.model.factors).values
         probability = self.stored.model.probability(values, sites=table["site_code"].to_pylist())
         reasons = self.stored.explainer.explain(values) if self.with_reasons else ReasonColumns.empty(len(values))
@@ -103,15 +104,20 @@ class Predictor:
     def _needs_with_words(self) -> list[Need]:
         return [need for need in self.needs if need.words] if self.with_reasons else []
 
-    def _query(self, points: ir.Table, past: Past, extra_columns: Sequence[str]) -> BoundQuery:
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """The contract columns that a prediction reads in addition to the factors."""
         need_columns = (need.column for need in self._needs_with_words)
+        return tuple(dict.fromkeys((ROW_NUMBER, "site_code", *need_columns)))
+
+    def _query(self, points: ir.Table, past: Past, extra_columns: Sequence[str]) -> BoundQuery:
         return question(
             points,
             past,
             factors=self.stored.model.factors,
             clock=self.clock,
             outcomes=LabelRule(self.stored.manifest.provenance.config.dna_codes),
-            extra_columns=tuple(dict.fromkeys((ROW_NUMBER, "site_code", *need_columns, *extra_columns))),
+            extra_columns=tuple(dict.fromkeys((*self.columns_read, *extra_columns))),
             order_by=[ROW_NUMBER],
         )
 

@@ -196,7 +196,17 @@ def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> Non
     DataError
         If nearly all of at least 20 patient ids are ten digits with the right check digit.
     """
-    counted = workspace.fetch(_counts(rows.schema()).bind(rows=rows)).to_pylist()[0]
+    refuse_counted_nhs_numbers(workspace.fetch(_counts(rows.schema()).bind(rows=rows)), source=source)
+
+
+def refuse_counted_nhs_numbers(counts: pa.Table, *, source: str) -> None:
+    """The same, from the result of `nhs_number_counts`.
+
+    Raises
+    ------
+    DataError
+    """
+    counted = counts.to_pylist()[0]
     known, valid = counted["known"], counted["valid"]
     if known >= FEWEST_NUMBERS and valid >= _NEARLY_ALL * known:
         raise DataError(
@@ -208,7 +218,12 @@ def refuse_nhs_numbers(rows: ir.Table, workspace: Engine, *, source: str) -> Non
 
 @compiled
 def _counts(schema: ibis.Schema) -> ir.Table:
-    numbers = placeholder("rows", schema).patient_id
+    return nhs_number_counts(placeholder("rows", schema))
+
+
+def nhs_number_counts(rows: ir.Table) -> ir.Table:
+    """One row: how many patient ids are `known`, and how many of them are `valid` NHS numbers."""
+    numbers = rows.patient_id
     # Most pseudonyms begin with a letter or are long: the check digit is calculated for the others only.
     may_be = numbers.substr(0, 1).between("0", "9") & (numbers.length() <= _LONGEST)
     passes = ibis.ifelse(may_be, _passes(numbers.re_replace(r"[ -]", "")), ibis.literal(False))

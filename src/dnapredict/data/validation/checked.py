@@ -27,7 +27,7 @@ from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation.rules import NOT_A_FAULT, OPTIONAL_CELLS, expected_in, sentence_of
 from dnapredict.errors import DataError
 
-_FIRST_ROWS: Final = 5
+FIRST_ROWS: Final = 5
 # A column is the wrong one where more than this share of at least so many cells cannot be read.
 _MOST_UNREADABLE: Final = 0.5
 _FEWEST_CELLS: Final = 20
@@ -78,7 +78,7 @@ def flagged(columns: Iterable[str]) -> tuple[str, ...]:
 def _of_few(name: str, cells: pa.Table) -> UnreadableCells:
     rows = sorted(cells.filter(cells[f"bad_{name}"])[ROW_NUMBER].to_pylist())
     filled = cells.num_rows - cells[name].null_count + len(rows)
-    return UnreadableCells(name, len(rows), filled, tuple(rows[:_FIRST_ROWS]))
+    return UnreadableCells(name, len(rows), filled, tuple(rows[:FIRST_ROWS]))
 
 
 def _of_many(name: str, count: int, typed: ir.Table, workspace: Engine) -> UnreadableCells:
@@ -102,7 +102,7 @@ def _filled(schema: ibis.Schema, name: str) -> ir.Table:
 @compiled
 def _first_rows(schema: ibis.Schema, name: str) -> ir.Table:
     typed = placeholder("typed", schema)
-    return typed.filter(typed[f"bad_{name}"]).select(ROW_NUMBER).order_by(ROW_NUMBER).limit(_FIRST_ROWS)
+    return typed.filter(typed[f"bad_{name}"]).select(ROW_NUMBER).order_by(ROW_NUMBER).limit(FIRST_ROWS)
 
 
 # A column with more different texts holds no descriptions but names or notes, and costs no more time.
@@ -291,8 +291,7 @@ class Checked:
     @property
     def rejected_share(self) -> float:
         """Share of all rows with an error; administrative events are no error of the extract."""
-        faults = sum(r.count for r in self.rejections if r.rule not in NOT_A_FAULT)
-        return faults / self.total if self.total else 0.0
+        return share_at_fault(self.rejections, total=self.total)
 
     def require(self, *, max_rejected_share: float, source: str) -> None:
         """Refuse an extract with too many rejected rows, or with a column that holds something else.
@@ -303,16 +302,49 @@ class Checked:
             If more than `max_rejected_share` of the rows were rejected, or none is left, or most cells of an
             optional column cannot be read.
         """
-        wrong = [str(each) for each in self.unreadable if each.is_wrong_column]
-        if wrong:
-            raise DataError(
-                f"{source}: {'; '.join(wrong)}. Most of its cells cannot be read, so that it is not the column that "
-                "it is mapped to. Correct the mapping, or leave the column out of it."
-            )
-        if self.kept and self.rejected_share <= max_rejected_share:
-            return
-        reasons = "; ".join(str(rejection) for rejection in self.rejections)
-        raise DataError(
-            f"{source}: {self.rejected_share:.1%} of {self.total:,} rows break the contract, and the "
-            f"configured limit is {max_rejected_share:.1%}: {reasons}. Correct the extract or its mapping."
+        require_sound(
+            self.rejections,
+            self.unreadable,
+            total=self.total,
+            kept=self.kept,
+            max_rejected_share=max_rejected_share,
+            source=source,
         )
+
+
+def share_at_fault(rejections: Iterable[Rejection], *, total: int) -> float:
+    """Share of all rows with an error; administrative events are no error of the extract."""
+    faults = sum(each.count for each in rejections if each.rule not in NOT_A_FAULT)
+    return faults / total if total else 0.0
+
+
+def require_sound(
+    rejections: Iterable[Rejection],
+    unreadable: Iterable[UnreadableCells],
+    *,
+    total: int,
+    kept: int,
+    max_rejected_share: float,
+    source: str,
+) -> None:
+    """Refuse an extract as `Checked.require` does, from counts alone.
+
+    Raises
+    ------
+    DataError
+    """
+    wrong = [str(each) for each in unreadable if each.is_wrong_column]
+    if wrong:
+        raise DataError(
+            f"{source}: {'; '.join(wrong)}. Most of its cells cannot be read, so that it is not the column that "
+            "it is mapped to. Correct the mapping, or leave the column out of it."
+        )
+    rejections = tuple(rejections)
+    share = share_at_fault(rejections, total=total)
+    if kept and share <= max_rejected_share:
+        return
+    reasons = "; ".join(str(rejection) for rejection in rejections)
+    raise DataError(
+        f"{source}: {share:.1%} of {total:,} rows break the contract, and the "
+        f"configured limit is {max_rejected_share:.1%}: {reasons}. Correct the extract or its mapping."
+    )

@@ -1,6 +1,6 @@
 """Check an extract against the data contract: typed valid rows, and rejected rows with their rule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import ibis
@@ -148,7 +148,7 @@ def check(
     request = MappingRequest(mapping, source, future=future, release=prepared.release, complete=prepared.complete)
     schema = prepared.table.schema()
     present = _present(schema, request)
-    _require_columns(present, table, mapping, source)
+    require_columns(present, table.columns, mapping=mapping, source=source)
     typed = workspace.compute(_typed_rows(schema, request).bind(extract=prepared.table, **prepared.lookups))
     total = workspace.count(typed)
     # One plain query is the quickest for a single appointment.
@@ -184,13 +184,32 @@ def present(columns: Iterable[str], mapping: Mapping = IDENTITY) -> frozenset[st
     return columns_supplied(columns, mapping)
 
 
-def _require_columns(present: frozenset[str], table: ir.Table, mapping: Mapping, source: str) -> None:
+def typed_rows(table: ir.Table, request: MappingRequest, workspace: Engine) -> ir.Table:
+    """Every row of `table` in the types of the contract, with flags for the rules and codes for descriptions.
+
+    Of a row it reads that row alone, so that an engine can call it for each part of a table. The mapping of the request
+    needs no lookup.
+    """
+    typed = workspace.compute(_typed_rows(table.schema(), request).bind(extract=table))
+    return replace_texts(
+        typed, _present(table.schema(), request), workspace, cells=None, has_pseudonyms=request.mapping.makes_pseudonyms
+    )[0]
+
+
+def require_columns(present: frozenset[str], columns: Sequence[str], *, mapping: Mapping, source: str) -> None:
+    """Refuse an extract with these `columns` that does not supply every required column.
+
+    Raises
+    ------
+    DataError
+        The message names what is missing and the columns that are there.
+    """
     missing = [name for name in REQUIRED if name not in present]
     if missing:
         raise DataError(
             f"{source}: required column '{missing[0]}' is missing"
             + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")
-            + f". {describe_columns(table.columns, expected=mapping.drawn)} "
+            + f". {describe_columns(columns, expected=mapping.drawn)} "
             "Rename the column, or give a mapping with --mapping."
         )
 
@@ -228,8 +247,12 @@ def _cells(schema: ibis.Schema) -> ir.Table:
 
 @compiled
 def _rejected_rows(schema: ibis.Schema) -> ir.Table:
-    rejected = _with_rule(placeholder("typed", schema))
-    return rejected.select(ROW_NUMBER, "appointment_id", "rule").order_by(ROW_NUMBER)
+    return rejected_rows(placeholder("typed", schema)).order_by(ROW_NUMBER)
+
+
+def rejected_rows(typed: ir.Table) -> ir.Table:
+    """`row_number`, `appointment_id` and the first broken rule of each rejected row of `typed`, in no order."""
+    return _with_rule(typed).select(ROW_NUMBER, "appointment_id", "rule")
 
 
 @compiled
@@ -248,8 +271,11 @@ def _with_rule(typed: ir.Table) -> ir.Table:
 
 @compiled
 def _kept_rows(schema: ibis.Schema) -> ir.Table:
-    typed = placeholder("typed", schema)
-    rejected = placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"}))
+    return kept_rows(placeholder("typed", schema), placeholder("rejected", ibis.schema({ROW_NUMBER: "int64"})))
+
+
+def kept_rows(typed: ir.Table, rejected: ir.Table) -> ir.Table:
+    """The valid rows of `typed` without flags; `rejected` has the `row_number` of the others."""
     flags = [name for name in typed.columns if name.startswith(("bad_", NOTE))]
     kept = typed.anti_join(rejected, ROW_NUMBER).drop(*flags)
     is_child = kept.age_years < CHILD_BELOW_YEARS

@@ -132,9 +132,21 @@ def expected_in(column: Column) -> str:
     return f"{whole} from {column.lowest:g} to {column.highest:g}"
 
 
+# Whether the row repeats an appointment_id of an earlier row, where it is known already.
+_REPEAT: Final = "bad_repeat"
+
+
+def with_repeats(typed: ir.Table) -> ir.Table:
+    """`typed` with a flag for repeated ids, for engines that have no `IN (SELECT ...)` within an expression."""
+    repeats = _repeats(typed).rename(repeated_id="appointment_id")
+    joined = typed.left_join(repeats, typed.appointment_id == repeats.repeated_id)
+    flag = {_REPEAT: (joined[ROW_NUMBER] > joined.first_row).fill_null(False)}
+    return joined.select(*typed.columns, **flag)
+
+
 def first_broken_rule(typed: ir.Table) -> ir.StringValue:
     """The name of the first rule that a row breaks, in the order of `RULES`; null where it breaks none."""
-    broken = dict(_broken(typed, _repeats(typed)))
+    broken = dict(_broken(typed))
     return ibis.cases(*((broken[rule], rule) for rule in RULES if rule in broken), else_=ibis.null("string"))
 
 
@@ -145,14 +157,17 @@ def _repeats(typed: ir.Table) -> ir.Table:
     return counted.filter(counted.times > 1)
 
 
-def _broken(typed: ir.Table, repeats: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
+def _repeats_an_earlier_row(typed: ir.Table) -> ir.BooleanValue:
+    if _REPEAT in typed.columns:
+        return typed[_REPEAT]
+    later = typed.inner_join(_repeats(typed), "appointment_id")
+    return typed[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER])
+
+
+def _broken(typed: ir.Table) -> Iterator[tuple[str, ir.BooleanValue]]:
     yield from _broken_as_written(typed)
     yield "no_appointment_id", typed.appointment_id.isnull()
-    later = typed.inner_join(repeats, "appointment_id")
-    yield (
-        "duplicate_appointment_id",
-        typed[ROW_NUMBER].isin(later.filter(later[ROW_NUMBER] > later.first_row)[ROW_NUMBER]),
-    )
+    yield "duplicate_appointment_id", _repeats_an_earlier_row(typed)
     yield "patient_id_not_an_nhs_number", _flag(typed, "bad_patient_id")
     for column in COLUMNS:
         if f"bad_{column.name}" in typed.columns and column.name not in OPTIONAL_CELLS:

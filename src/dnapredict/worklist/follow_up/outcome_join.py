@@ -178,7 +178,8 @@ class OutcomeJoin:
 
     def _of_called(self) -> tuple[pa.Table, dict[str, str | None]]:
         """The lists from which somebody was called, and the patient of each appointment with a record."""
-        lists, patient_of = [pa.table({"list_id": pa.array([], pa.string())})], {}
+        lists = [pa.table({"list_id": pa.array([], pa.string())})]
+        patient_of: dict[str, str | None] = {}
         for index in range(len(self._sources.ranges)):
             self._choose(index, of_called=True)
             lists.append(self._workspace.fetch(_WORKED_ON))

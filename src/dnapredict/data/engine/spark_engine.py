@@ -1,0 +1,351 @@
+"""Apache Spark for tables that one machine does not hold: what `duckdb_engine` is for one machine.
+
+The only module that knows pyspark (`pip install 'dnapredict[spark]'`, Java 17). Rows stay on the executors: tables are
+read and written by them, and Ibis expressions and functions over Arrow tables run there. Only what does not grow with
+the rows comes to the driver (`SparkEngine.fetch`).
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from dnapredict import errors
+from dnapredict.errors import DataError, DnapredictError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    SparkFrame = DataFrame
+
+# For a session of our own on this machine, which no other machine can reach.
+_LOCAL: Final = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.ui.showConsoleProgress": "false",
+}
+# The figures depend on these, and platforms set them differently.
+_FIGURES: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+}
+_NEEDED: Final = "needs Java 17 and the extra 'spark': pip install 'dnapredict[spark]'. Or use --engine duckdb."
+_TABLE_NAME: Final = re.compile(r"\w+(\.\w+){0,2}", re.ASCII)
+# `pathlib` makes one slash of two: abfss://lists@account/x becomes abfss:/lists@account/x.
+_STORE: Final = re.compile(r"(abfss?|wasbs?|s3a?|gs|hdfs):/(?!/)")
+_UNFINISHED: Final = ".unfinished"
+_ROWS_AT_ONCE: Final = 50_000
+_FILE, _INDEX = "dnapredict::file", "dnapredict::index"
+
+Tables = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
+
+
+@dataclass
+class SparkEngine:
+    """A Spark session of our own, with the tables that were made in it.
+
+    It shares the executors of the session that was there before, and none of its settings and views.
+    """
+
+    session: "SparkSession"
+    _views: list[str] = field(default_factory=list)
+    _kept: list["DataFrame"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open the session to Ibis."""
+        for name, value in _FIGURES.items():
+            self.session.conf.set(name, value)
+        self._backend = ibis.pyspark.connect(self.session)
+
+    def read(self, source: str, *, number: str) -> "DataFrame":
+        """The rows of a Parquet file, a folder of them or a table of the catalogue, with the column `number`.
+
+        Rows of files are numbered from 1 in the order of the files' names, as one file is read on one machine.
+
+        Raises
+        ------
+        DataError
+            If there is nothing of that name, or it is no Parquet.
+        """
+        if self._is_table(source):
+            return self._numbered(self.session.table(source), number)
+        try:
+            rows = self.session.read.parquet(location(source))
+        except Exception as error:  # noqa: BLE001 - Spark has no narrower class, and its text may quote the file
+            raise DataError(
+                f"{source}: cannot be read as Parquet ({type(error).__name__}). With --engine spark give a Parquet "
+                "file, a folder of Parquet files that every executor can read, or a table of the catalogue."
+            ) from None
+        return self._numbered_by_file(_without(rows, number), number)
+
+    def _is_table(self, source: str) -> bool:
+        return bool(_TABLE_NAME.fullmatch(source)) and self.session.catalog.tableExists(source)
+
+    def adopted(self, rows: "DataFrame", *, number: str) -> "DataFrame":
+        """A data frame of another session of the same cluster, with the column `number`."""
+        name = _new_name()
+        rows.createGlobalTempView(name)
+        try:
+            return self._numbered(self.session.table(f"global_temp.{name}"), number)
+        finally:
+            self.session.catalog.dropGlobalTempView(name)
+
+    def _numbered(self, rows: "DataFrame", number: str) -> "DataFrame":
+        """`rows` with a number that differs for each row, and is not consecutive, since a table has no order."""
+        from pyspark.sql import functions as f
+
+        return _without(rows, number).select((f.monotonically_increasing_id() + 1).alias(number), "*")
+
+    def _numbered_by_file(self, rows: "DataFrame", number: str) -> "DataFrame":
+        from pyspark.sql import functions as f
+
+        columns = rows.columns
+        placed = rows.select("*", f.col("_metadata.file_path").alias(_FILE), f.col("_metadata.row_index").alias(_INDEX))
+        # One row for each file, and not for each appointment.
+        counts = sorted((row[_FILE], row["count"]) for row in placed.groupBy(_FILE).count().collect())
+        before, total = {}, 0
+        for name, count in counts:
+            before[name], total = total, total + count
+        if len(before) <= 1:
+            return placed.select((f.col(_INDEX) + 1).alias(number), *map(_quoted, columns))
+        offsets = pa.table({_FILE: list(before), "offset": pa.array(before.values(), pa.int64())})
+        joined = placed.join(f.broadcast(self.session.createDataFrame(offsets)), _FILE)
+        return joined.select((f.col(_INDEX) + f.col("offset") + 1).alias(number), *map(_quoted, columns))
+
+    def keep(self, rows: "DataFrame | ir.Table") -> ir.Table:
+        """A table of `rows` that the executors keep on their own disks until the engine is closed."""
+        from pyspark import StorageLevel
+
+        frame = _typed(self.frame(rows), rows.schema()) if isinstance(rows, ir.Table) else rows
+        kept = frame.persist(StorageLevel.DISK_ONLY)
+        self._kept.append(kept)
+        return self.view(kept)
+
+    def view(self, rows: "DataFrame") -> ir.Table:
+        """`rows` as a table of Ibis, computed each time that it is read."""
+        name = _new_name()
+        rows.createOrReplaceTempView(name)
+        self._views.append(name)
+        return _nullable(self._backend.table(name))
+
+    def frame(self, table: ir.Table) -> "DataFrame":
+        """An Ibis expression over tables of this engine as a data frame."""
+        return self.session.sql(str(self._backend.compile(table)))
+
+    def fetch(self, table: ir.Table) -> pa.Table:
+        """The result of an expression in this process: only for what does not grow with the rows."""
+        return self.frame(table).toArrow()
+
+    def count(self, table: ir.Table) -> int:
+        """Rows of a table."""
+        return self.frame(table).count()
+
+    def map_tables(self, rows: "DataFrame", function: Tables, schema: pa.Schema) -> "DataFrame":
+        """`function` of the rows of each partition, run by the executors, as a data frame with `schema`.
+
+        An executor needs dnapredict and what it depends on.
+        """
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for table in function(_joined(batches)):
+                yield from table.cast(schema).to_batches()
+
+        return rows.mapInArrow(run, from_arrow_schema(schema, prefer_timestamp_ntz=True))
+
+    def require_replaceable(self, out: str, *, first_columns: tuple[str, ...], holds: str) -> None:
+        """Refuse to replace a file, or a folder that is no table beginning with `first_columns`.
+
+        Raises
+        ------
+        UsageError
+            The message says that it `holds` nothing of the kind.
+        """
+        system, path = self._system_of(out)
+        if not system.exists(path):
+            return
+        try:
+            names = tuple(self.session.read.parquet(location(out)).columns)
+        except Exception:  # noqa: BLE001 - whatever is there is no Parquet
+            names = ()
+        if not system.getFileStatus(path).isDirectory() or names[: len(first_columns)] != first_columns:
+            raise UsageError(f"{out}: exists already and is no folder of {holds}. Give the output another name.")
+
+    def write(self, rows: "DataFrame", out: str) -> None:
+        """Write `rows` as a folder of Parquet files, which appears under its name when it is complete.
+
+        Times are written in UTC without a zone, as all of dnapredict's files hold them.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        draft = f"{out.rstrip('/')}{_UNFINISHED}"
+        _without_zones(rows).write.mode("overwrite").parquet(location(draft))
+        system, final = self._system_of(out)
+        system.delete(final, True)
+        if not system.rename(self._system_of(draft)[1], final):
+            raise StoreError(f"{out}: cannot be written.")
+
+    def _system_of(self, source: str) -> tuple[Any, Any]:
+        """Hadoop's file system of a path, and the path in it: pyspark itself cannot rename a folder."""
+        session: Any = self.session
+        path = session._jvm.org.apache.hadoop.fs.Path(location(source))  # noqa: SLF001
+        return path.getFileSystem(session._jsc.hadoopConfiguration()), path  # noqa: SLF001
+
+    def close(self) -> None:
+        """Give back what the executors keep."""
+        for frame in self._kept:
+            frame.unpersist()
+        for name in self._views:
+            self.session.catalog.dropTempView(name)
+
+
+@contextlib.contextmanager
+def spark_engine() -> Iterator[SparkEngine]:
+    """An engine on the Spark session that is active, or on one of this machine that is stopped afterwards.
+
+    Raises
+    ------
+    UsageError
+        If Spark, Java, or dnapredict on an executor is missing.
+    StoreError
+        If Spark stops; its own message is withheld, since it can quote rows.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pyspark warns of pandas 3, which nothing here passes through
+        spark, is_ours = _found_or_started()
+        try:
+            engine = SparkEngine(spark.newSession())
+            try:
+                yield engine
+            finally:
+                engine.close()
+        except (DnapredictError, KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the cluster throws may hold a patient's row
+            raise explained(error) from None
+        finally:
+            if is_ours:
+                spark.stop()
+
+
+def explained(error: Exception) -> DnapredictError:
+    """An error of Spark in a sentence that holds no patient's value: of ours on an executor its own."""
+    # The messages of dnapredict name no patient's value, on an executor as here.
+    own = re.search(r"dnapredict\.errors\.(\w+Error): (.+)", str(error))
+    if own and issubclass(kind := getattr(errors, own[1], Exception), DnapredictError):
+        return cast(DnapredictError, kind(own[2]))
+    missing = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", str(error))
+    if missing:
+        return UsageError(
+            f"An executor has no Python package '{missing[1]}'. Install dnapredict, of this version, where the "
+            "executors run, and let PYSPARK_PYTHON name that Python."
+        )
+    return StoreError(f"Spark stopped ({type(error).__name__}). Its own log says why.")
+
+
+def _found_or_started() -> "tuple[SparkSession, bool]":
+    try:
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise UsageError(f"--engine spark {_NEEDED}") from None
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        return running, False
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise UsageError(f"--engine spark found no Java: it {_NEEDED}")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    SparkContext._ensure_initialized()  # noqa: SLF001 - the settings of spark-submit are known only then
+    builder = SparkSession.builder.appName("dnapredict")
+    if SparkConf().get("spark.master", "local").startswith("local"):
+        builder = builder.master("local[*]")
+        for name, value in _LOCAL.items():
+            builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark, True
+
+
+def location(source: str) -> str:
+    """The address of a store with both its slashes, which `pathlib` reduces to one; other text as it is.
+
+    >>> location("abfss:/lists@trust.dfs.core.windows.net/week"), location("lists/week.parquet")
+    ('abfss://lists@trust.dfs.core.windows.net/week', 'lists/week.parquet')
+    """
+    return _STORE.sub(r"\1://", source, count=1)
+
+
+def is_spark_frame(table: object) -> bool:
+    """Whether `table` is a data frame of Spark; Spark is not loaded to find out."""
+    return any(
+        each.__module__.startswith("pyspark.sql") and each.__name__ == "DataFrame" for each in type(table).__mro__
+    )
+
+
+def _without(rows: "DataFrame", number: str) -> "DataFrame":
+    return rows.drop(*(name for name in rows.columns if name.lower() == number))
+
+
+def _typed(frame: "DataFrame", schema: ibis.Schema) -> "DataFrame":
+    """`frame` in the types that Ibis expects of it: Spark gives a small literal another type."""
+    from ibis.backends.pyspark.datatypes import PySparkType
+    from pyspark.sql import functions as f
+
+    casts = (f.col(_quoted(name)).cast(PySparkType.from_ibis(kind)).alias(name) for name, kind in schema.items())
+    return frame.select(*casts)
+
+
+def _without_zones(frame: "DataFrame") -> "DataFrame":
+    from pyspark.sql import functions as f
+
+    columns = ((f.col(_quoted(name)), kind) for name, kind in frame.dtypes)
+    return frame.select(*(column.cast("timestamp_ntz") if kind == "timestamp" else column for column, kind in columns))
+
+
+def _nullable(table: ir.Table) -> ir.Table:
+    """The table with columns that may be null: Spark knows that some are not, and Ibis unites equal types alone."""
+    types = {name: kind.copy(nullable=True) for name, kind in table.schema().items()}
+    return cast(ir.Table, table.op().copy(schema=ibis.schema(types)).to_expr())
+
+
+def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches of Spark, which are small, as tables of at least `_ROWS_AT_ONCE` rows; the last may be smaller."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= _ROWS_AT_ONCE:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _new_name() -> str:
+    return f"dnapredict_{secrets.token_hex(6)}"
+
+
+def arrow_schema(rows: "DataFrame") -> pa.Schema:
+    """The columns of a data frame as the functions of `SparkEngine.map_tables` get them."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return cast(pa.Schema, to_arrow_schema(rows.schema, timezone="UTC"))

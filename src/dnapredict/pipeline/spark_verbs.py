@@ -1,0 +1,154 @@
+"""The verbs on Apache Spark: tables in, tables out, and no row in this process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark
+from dnapredict.errors import UsageError
+from dnapredict.features.factors import factor_register, fed_by
+from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.features.spark_features import spark_factors, spark_past
+from dnapredict.pipeline.model_building import FACTOR_KEYS
+from dnapredict.pipeline.scoring import open_scorer
+from dnapredict.registry import Registry
+from dnapredict.worklist.plan.working_days import local_today
+from dnapredict.worklist.scorer import Scorer
+from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ModelFiles, score_on_executors
+
+if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
+
+
+@dataclass(frozen=True)
+class WrittenFactors:
+    """How many appointments have factors in a table, and the names of the factors."""
+
+    rows: int
+    factors: tuple[str, ...]
+
+
+def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFactors:
+    """Write the agreed factors of every appointment in `source` to the folder of Parquet files `out`.
+
+    Parameters
+    ----------
+    source
+        A Parquet file, a folder of them, or a table of the catalogue.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or too many rows break the contract.
+    UsageError
+        If `out` is `source`, or exists and holds no factors; if Spark, Java or a package is missing.
+    StoreError
+        If `out` cannot be written, or Spark stops.
+    """
+    _require_apart(source, out)
+    config, register = setting.training, factor_register()
+    clock = Clock.of(config)
+    with spark_engine() as engine:
+        engine.require_replaceable(out, first_columns=FACTOR_KEYS, holds="factors")
+        checked = _checked(engine, source, setting)
+        names = tuple(factor.name for factor in fed_by(register, checked.present))
+        past = spark_past(checked.rows, engine, clock=clock)
+        outcomes = LabelRule(config.dna_codes)
+        made = spark_factors(checked.rows, past, factors=names, clock=clock, outcomes=outcomes)
+        engine.write(engine.frame(made.select(*FACTOR_KEYS, *names)), out)
+        return WrittenFactors(checked.kept, names)
+
+
+def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
+    """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
+    name = source if isinstance(source, str) else "extract"
+    checked = check_on_spark(_rows_of(engine, source), engine, mapping=setting.mapping, source=name)
+    checked.require(max_rejected_share=setting.training.max_rejected_share, source=name)
+    return checked
+
+
+def _rows_of(engine: SparkEngine, source: "str | SparkFrame") -> "SparkFrame":
+    if isinstance(source, str):
+        return engine.read(source, number=ROW_NUMBER)
+    return engine.adopted(source, number=ROW_NUMBER)
+
+
+def _require_apart(source: "str | SparkFrame", out: str) -> None:
+    if isinstance(source, str) and location(source).rstrip("/") == location(out).rstrip("/"):
+        raise UsageError(f"{out}: is the input. Give the output another name.")
+
+
+@dataclass(frozen=True)
+class ScoredTable:
+    """How many rows a scored table has, how many of them have an error, and by which model they were scored."""
+
+    rows: int
+    rejected: int
+    model_version: str
+    notices: tuple[str, ...]
+
+
+def score_on_spark(
+    source: "str | SparkFrame",
+    out: str,
+    *,
+    home: Path,
+    mapping: Mapping = IDENTITY,
+    history: "str | SparkFrame | None" = None,
+    model: str = "champion",
+) -> ScoredTable:
+    """Write the risk and the reasons of every row of the list `source` to the folder of Parquet files `out`.
+
+    The figures are those of `pipeline.score_list`. There is no plan of calls: no rank, no selection, no action.
+
+    Parameters
+    ----------
+    source, history
+        A Parquet file, a folder of them, a table of the catalogue, or a data frame. `history` holds past appointments.
+
+    Raises
+    ------
+    DataError, ConfigurationError, ModelError, GateFailedError, StoreError
+        As `pipeline.score_list`.
+    UsageError
+        If `out` is `source`, or exists and holds no scores; if the home has a history and none is given; if a trial of
+        calls runs, in which only a plan of calls says which risks may be seen.
+    """
+    _require_apart(source, out)
+    scorer = open_scorer(home, model=model, mapping=mapping)
+    _refuse_home_that_plans(scorer, has_history=history is not None)
+    scorer.stored.manifest.provenance.require_release(mapping.geography.imd_release or "")
+    files = ModelFiles.of(Registry(home).folder(scorer.model_version), scorer.stored.digest)
+    with spark_engine() as engine:
+        engine.require_replaceable(out, first_columns=SCORED_COLUMNS, holds="scores")
+        name = source if isinstance(source, str) else "list"
+        checked = check_on_spark(_rows_of(engine, source), engine, mapping=mapping, source=name, future=True)
+        setting = Setting(mapping, scorer.stored.manifest.provenance.config)
+        past = None if history is None else _checked(engine, history, setting).rows
+        scored = score_on_executors(
+            checked,
+            files,
+            history=past,
+            config=scorer.worklist,
+            model_version=scorer.model_version,
+            engine=engine,
+        )
+        engine.write(scored, out)
+        return ScoredTable(checked.total, checked.total - checked.kept, scorer.model_version, scorer.notices)
+
+
+def _refuse_home_that_plans(scorer: Scorer, *, has_history: bool) -> None:
+    if scorer.trial(local_today(scorer.zone)) is not None:
+        raise UsageError(
+            "A trial of the calls runs in this home, in which only the plan of a list says which risks may be seen. "
+            "Score the list with --engine duckdb."
+        )
+    if not has_history and scorer.history() is not None:
+        raise UsageError(
+            "This home has a history of attendance, which executors cannot read. Give the extract of past appointments "
+            "with --history, so that no patient counts as new."
+        )

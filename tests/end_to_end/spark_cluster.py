@@ -1,0 +1,123 @@
+"""A Spark cluster on this machine: a master and two workers as processes of their own.
+
+They come from the pyspark wheel. Each worker has its own working folder and its own folder for shuffles, one core and
+1 GB, and hears this machine alone.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dnapredict
+
+WORKERS = 2
+NEEDED = "Spark needs Java 17 and the extra: pip install 'dnapredict[spark]'."
+# No step may bring more than this back to the driver, so that a test fails where rows pass through it.
+MOST_COLLECTED = "128k"
+_MASTER = re.compile(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
+_SECONDS = 300
+# Each process lives for a minute: compiling its code well, or collecting garbage beside it, costs more than it gives.
+_SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+def is_there() -> bool:
+    """Whether this machine has pyspark and Java."""
+    return find_spec("pyspark") is not None and (shutil.which("java") is not None or "JAVA_HOME" in os.environ)
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[str]:
+    """The address of the master of a running cluster, which is ended afterwards."""
+    with contextlib.ExitStack() as running:
+        log = _start(running, folder / "master", "deploy.master.Master", "--port", "0", "--webui-port", "0")
+        (address,) = _appearing(log, _MASTER, times=1)
+        for number in range(WORKERS):
+            own = folder / f"worker-{number}"
+            options = ("--cores", "1", "--memory", "1g", "--webui-port", "0", "--work-dir", str(own / "work"))
+            _start(running, own, "deploy.worker.Worker", *options, address)
+        _appearing(log, re.compile(r"Registering worker (\S+)"), times=WORKERS)
+        yield address
+
+
+def _start(running: contextlib.ExitStack, folder: Path, name: str, *options: str) -> Path:
+    """Start a process of the cluster in `folder`, and return its log."""
+    (folder / "local").mkdir(parents=True)
+    log = folder / "log"
+    spark = find_spec("pyspark")
+    assert spark is not None
+    home = Path(str(spark.origin)).parent
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": _SHORT_LIVED,
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(home / "bin" / "spark-class"), f"org.apache.spark.{name}", "--host", "127.0.0.1", *options],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    running.callback(_end, process)
+    return log
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _appearing(log: Path, pattern: re.Pattern[str], *, times: int) -> list[str]:
+    """What the log says at least so many `times`, waited for."""
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        found = pattern.findall(log.read_text(encoding="utf-8", errors="replace"))
+        if len(found) >= times:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no '{pattern.pattern}' in the log:\n" + log.read_text(encoding="utf-8", errors="replace"))
+
+
+def session_on(address: str, folder: Path) -> Any:
+    """A session whose driver is this process. Its executors find dnapredict where this process does."""
+    from pyspark.sql import SparkSession
+
+    package = Path(dnapredict.__file__).resolve().parents[1]
+    settings = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.maxResultSize": MOST_COLLECTED,
+        "spark.executor.memory": "600m",
+        "spark.executor.extraJavaOptions": _SHORT_LIVED,
+        "spark.executorEnv.PYTHONPATH": str(package),
+        "spark.local.dir": str(folder),
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 700m --driver-java-options '{_SHORT_LIVED}' pyspark-shell"
+    builder = SparkSession.builder.master(address).appName("dnapredict tests")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    return session

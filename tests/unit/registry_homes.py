@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dnapredict.fairness.publish import group_tables
 from dnapredict.fairness.report import report_files
 from dnapredict.registry import MODEL_NAME, run_logging
 from dnapredict.registry.moved_home import correct_addresses
@@ -28,14 +27,6 @@ def pages_without_charts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_files, "charts", lambda _: [])
         patch.setattr(report_files, "further_charts", lambda _: [])
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_fairlearn() -> Iterator[None]:
-    """No figure of a report matters here: fairlearn, with which each audit compares them, is not asked."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(group_tables, "_agree_with_fairlearn", lambda _: None)
         yield
 
 

@@ -6,7 +6,10 @@ a table of their own, whose groups add up too.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import datetime
+import functools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
+from tests.property.test_audit_pool import provenance
 from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_attack import ALL_NAMES, POLICY, Attack, Cell, given_back, groups_of, number_of, small_cells
 
@@ -29,6 +33,8 @@ from dnapredict.fairness.measure.audit_counts import count as counts_of
 from dnapredict.fairness.measure.counts import CountedGrouping
 from dnapredict.fairness.measure.membership import WITHHELD, Group
 from dnapredict.fairness.measure.row_counting import count_groups
+from dnapredict.fairness.pooling.counts_file import TrustCounts
+from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context
 from dnapredict.fairness.pooling.published_counts import protect_beside_reports
 
 _ASKED = 60  # of some 1,500 small counts, drawn by lot: each takes two linear programs
@@ -315,3 +321,50 @@ def test_an_audit_and_an_access_report_of_the_same_extract_give_no_small_number_
     found = attack.possible(asked)
     assert given_back(found) == []
     assert all(low - 1e-6 <= secrets[cell] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+@pytest.mark.parametrize("trusts", [2, 3])
+def test_a_pooled_report_less_the_reports_of_the_other_trusts_gives_no_small_number_of_the_last(
+    trusts: int, tmp_path: Path
+):
+    tables = [world(100 + number, 1_500) for number in range(trusts)]
+    counts = [counts_of(AuditData.of(table), POLICY) for table in tables]
+    write_pooled(counts, tmp_path / "pool")
+    counted = {
+        str(number): publish(table, tmp_path / f"own{number}", tmp_path / f"home{number}", data=str(number))
+        for number, table in enumerate(tables[:-1])
+    }
+    pooled = dict(functools.reduce(operator.add, counts).counted)
+    attack = Attack.__new__(Attack)
+    attack.groups, attack.low, attack.high, attack.sums = {}, {}, {}, []
+    for name, each in {"pool": pooled, **counted}.items():
+        learn(attack, name, tmp_path / ("pool" if name == "pool" else f"own{name}"), each)
+    last, others = exact(dict(counts[-1].counted)), [exact(each) for each in counted.values()]
+    for cell in sorted(exact(pooled).keys() & last.keys()):
+        if all(cell in each for each in others):
+            parts = {(name, *cell): -1.0 for name in (*counted, "last")}
+            attack.sums.append(({("pool", *cell): 1.0, **parts}, 0, 0))
+    limited = {cell for parts, *_ in attack.sums for cell in parts}
+    asked = sorted((cell for cell, value in last.items() if 0 < value < 8 and ("last", *cell) in limited), key=str)
+    asked = [asked[place] for place in np.random.default_rng(0).permutation(len(asked))[:_ASKED]]
+    found = attack.possible([("last", *cell) for cell in asked])
+    assert len(asked) == _ASKED
+    assert given_back(found) == []
+    assert all(low - 1e-6 <= last[cell[1:]] <= high + 1e-6 for cell, (low, high) in found.items())
+
+
+def write_pooled(counts: Sequence[AuditCounts], folder: Path) -> None:
+    files = [TrustCounts(f"{place}.json", provenance(f"Trust {place}"), each) for place, each in enumerate(counts)]
+    made = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    context = pool_context(files, code_revision="", created_at=made)
+    with pages_without_charts():
+        write(audit_pool(files, policy=POLICY, context=context), folder)
+
+
+def learn(attack: Attack, name: str, folder: Path, counted: Counted) -> None:
+    """Add what one report tells, under its name."""
+    one = Attack(folder, groups_of(counted))
+    one.low |= zeros_among(one.low, exact(counted))
+    attack.low |= {(name, *cell): low for cell, low in one.low.items()}
+    attack.high |= {(name, *cell): high for cell, high in one.high.items()}
+    attack.sums += [({(name, *cell): w for cell, w in parts.items()}, low, high) for parts, low, high in one.sums]

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from dnapredict.cli.data import _log_of_the_demo
-from dnapredict.pipeline import demo
-from dnapredict.pipeline.demo_quarter import TRIAL_NAME
+from dnapredict.pipeline.rehearsal import demo
+from dnapredict.pipeline.rehearsal.demo_quarter import TRIAL_NAME
 from dnapredict.registry import Registry
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
@@ -80,5 +80,5 @@ def test_the_list_of_next_week_is_in_no_trial_and_plans_its_calls(shown: Shown) 
     planned = sum(bool(each) for each in rows["selected"].to_pylist())
     assert planned == round(rows.num_rows / 10)
     assert all(risk is not None for risk in rows["probability"].to_pylist())
-    starts = newest.heading.ends_at.date()
-    assert local_today() < starts <= local_today() + datetime.timedelta(days=14)
+    last = pc.max(rows["starts_at"]).as_py().date()
+    assert local_today() < last <= local_today() + datetime.timedelta(days=14)

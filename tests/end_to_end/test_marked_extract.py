@@ -200,7 +200,7 @@ def test_all_verbs_left_something_to_search(found: dict[str, Kept], place: Path)
     assert sum(name.endswith("artifacts/monitor.html") for name in runs) == 1
     assert sum(name.endswith("artifacts/report.html") for name in runs) >= 1
     assert all(words in runs["home/mlflow.db"] for words in ("Audit of version 1", "Monitor of version 1", "Trial '"))
-    assert "  trial 'Calls 2027': " in found["elsewhere"].texts["printed"]
+    assert "  trial 'Calls 2027', " in found["elsewhere"].texts["printed"]
     figures = json.loads((place / "trial" / "trial.json").read_text(encoding="utf-8"))
     assert figures["counts"]["treated"], "the trial has an arm that is called"
     assert found["databases"].texts, "no database of calls was searched"

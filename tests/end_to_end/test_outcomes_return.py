@@ -16,6 +16,7 @@ from tests.end_to_end.test_calls import calls, record, upload
 from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import TestClient, wait_until_ready
 
+from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.pipeline.comparison.challenger_scoring import open_challenger
 from dnapredict.service.app import build, champion_of
 from dnapredict.service.start import served_mapping
@@ -126,7 +127,8 @@ def test_the_same_extract_gives_the_same_bytes(home: Path, extract: Path, return
 
 def test_refresh_brings_outcomes_back_too(home: Path, extract: Path, returned: str, dnapredict: Run) -> None:  # noqa: ARG001
     before = OutcomeStore(home).path.read_bytes()
-    OutcomeStore(home).path.unlink()
+    for deleted in (OutcomeStore(home).path, mark_of(OutcomeStore(home).path)):  # the mark too: on purpose
+        deleted.unlink()
     done = dnapredict("refresh", extract, "--home", home)
     assert done.returncode == 0, done.stderr
     assert "The outcome store holds 400 scored appointments" in done.stdout

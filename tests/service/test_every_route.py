@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from starlette.routing import Mount, Route
@@ -96,7 +97,7 @@ def _routes() -> Iterator[str]:
         steady_champion(),
         accounts=Accounts.of(Path()),
         failed=nothing,
-        lists=nothing,
+        lists=cast("Any", SimpleNamespace(home=Path())),
         scoring=nothing,
         actions=nothing,
         documents=nothing,

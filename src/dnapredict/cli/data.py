@@ -27,7 +27,7 @@ from dnapredict.cli.options import (
 from dnapredict.errors import DataError
 
 if TYPE_CHECKING:
-    from dnapredict.pipeline.demo_quarter import CallLog
+    from dnapredict.pipeline.rehearsal.demo_quarter import CallLog
 
 _CLERK = "Demo Clerk (made up)"
 _TEAM = "Demo team"
@@ -50,7 +50,7 @@ def demo(
 
     Example:  dnapredict demo
     """
-    from dnapredict.pipeline import demo as demonstration
+    from dnapredict.pipeline.rehearsal import demo as demonstration
 
     folder = home_option(home)
     made = demonstration.run(folder, say=say, log=_log_of_the_demo(folder))
@@ -79,7 +79,7 @@ def demo(
 
 def _log_of_the_demo(home: Path) -> "CallLog":
     """The scoring log in the home, in which the demo records its made-up calls as filled worklists."""
-    from dnapredict.pipeline.demo_quarter import CallLog
+    from dnapredict.pipeline.rehearsal.demo_quarter import CallLog
     from dnapredict.service.api.returned_outcomes import record_file
     from dnapredict.service.logged_contacts import logged_contacts
 

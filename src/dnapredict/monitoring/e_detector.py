@@ -40,6 +40,8 @@ _DISPERSION: Final = 1.15
 _WEEKS_OF_DISPERSION: Final = 12.0
 # The squared difference of two weeks, in units of its variance, counts up to this value.
 _LARGEST_DIFFERENCE: Final = 9.0
+# Nearly nobody of a chart may be predicted to miss in a week; a ratio to less would overflow.
+_LEAST_EXPECTED: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class WeeklyRatio:
     @property
     def ratio(self) -> Floats:
         """Observed divided by expected count."""
-        return self.observed / self.expected
+        return np.asarray(self.observed / np.maximum(self.expected, _LEAST_EXPECTED))
 
     def ratio_of(self, weeks: slice) -> float:
         """The ratio of several weeks together."""
@@ -75,7 +77,7 @@ class WeeklyRatio:
         Annals of Mathematical Statistics 12:367). At least 1.
         """
         known = np.ones(len(self.observed)) if self.variance_factor is None else np.maximum(1.0, self.variance_factor)
-        variance = known * self._of_poisson() / self.expected
+        variance = known * self._of_poisson() / np.maximum(self.expected, _LEAST_EXPECTED)
         squared = np.diff(self.ratio) ** 2 / np.maximum(variance[1:] + variance[:-1], np.finfo(float).tiny)
         # In units of the chart's own level, which is not 1 after a change.
         squared = np.minimum(squared / np.maximum(self.ratio[:-1], 1.0), _LARGEST_DIFFERENCE)

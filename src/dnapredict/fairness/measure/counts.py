@@ -145,7 +145,8 @@ class CountedGrouping:
         groups = united_groups(self.grouping, self.groups, other.groups)
         sides = [dict(zip((g.code for g in side.groups), side.counts, strict=True)) for side in (self, other)]
         parts = ([side[group.code] for side in sides if group.code in side] for group in groups)
-        counts = tuple(functools.reduce(operator.add, part) for part in parts)
+        # Nobody is in a group that a file of suppressed counts names and has no row for.
+        counts = tuple(functools.reduce(operator.add, part) if part else GroupCounts.nobody() for part in parts)
         return CountedGrouping(self.grouping, groups, counts)
 
     def rest(self, index: int) -> GroupCounts:

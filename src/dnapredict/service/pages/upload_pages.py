@@ -104,12 +104,12 @@ class UploadPages:
             return StreamingResponse(self._steps(reading), media_type="text/html")
         try:
             read = await reading.future
+            if isinstance(read, _QuestionPage):
+                return page("upload_columns.html", here=UPLOAD, status=400 if read.complaint else 200, **read.shown)
+            if read.table.num_rows < _LONG_ROWS:
+                return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
-        if isinstance(read, _QuestionPage):
-            return page("upload_columns.html", here=UPLOAD, status=400 if read.complaint else 200, **read.shown)
-        if read.table.num_rows < _LONG_ROWS:
-            return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
         return StreamingResponse(self._steps(reading), media_type="text/html")
 
     async def _steps(self, reading: "_Reading") -> AsyncIterator[str]:

@@ -16,8 +16,8 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.data.system_clock import set_back, utc_now
-from dnapredict.pipeline.demo_quarter import CallLog, DemoQuarter
 from dnapredict.pipeline.in_use.trial_reporting import TrialReport, report_trial
+from dnapredict.pipeline.rehearsal.demo_quarter import CallLog, DemoQuarter
 from dnapredict.registry import Registry
 from dnapredict.synthetic.made_up_calls import TRUE_EFFECT, SyntheticRecords
 from dnapredict.synthetic.made_up_contacts import with_made_up_contacts

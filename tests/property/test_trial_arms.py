@@ -2,6 +2,7 @@
 
 import datetime
 import secrets
+import shutil
 import sqlite3
 from fractions import Fraction
 from itertools import islice
@@ -77,10 +78,9 @@ def test_a_patient_keeps_the_arm_over_lists_and_exports(tmp_path: Path, lists: l
 def test_the_order_of_the_list_decides_nothing(tmp_path: Path):
     patients = [f"patient {number}" for number in range(50)]
     one = register(tmp_path / "one")
+    one.add({})
+    shutil.copytree(tmp_path / "one", tmp_path / "other")  # with the same secret
     first = one.add(dict.fromkeys(patients, ""))
-    secret = (tmp_path / "one" / "trial" / "arms.secret").read_text(encoding="utf-8")
-    (tmp_path / "other" / "trial").mkdir(parents=True)
-    (tmp_path / "other" / "trial" / "arms.secret").write_text(secret, encoding="utf-8")
     assert register(tmp_path / "other").add(dict.fromkeys(reversed(patients), "")) == first
 
 

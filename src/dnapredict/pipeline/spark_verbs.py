@@ -8,6 +8,7 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.validation.checked import require_sound
 from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register, fed_by
@@ -67,7 +68,7 @@ def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) 
     """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
     name = source if isinstance(source, str) else "extract"
     checked = check_on_spark(_rows_of(engine, source), engine, mapping=setting.mapping, source=name)
-    checked.require(max_rejected_share=setting.training.max_rejected_share, source=name)
+    require_sound(checked, max_rejected_share=setting.training.max_rejected_share, source=name)
     return checked
 
 

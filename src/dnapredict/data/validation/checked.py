@@ -6,9 +6,9 @@ column of patients' numbers by an id of the row; each different text is looked u
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -302,14 +302,7 @@ class Checked:
             If more than `max_rejected_share` of the rows were rejected, or none is left, or most cells of an
             optional column cannot be read.
         """
-        require_sound(
-            self.rejections,
-            self.unreadable,
-            total=self.total,
-            kept=self.kept,
-            max_rejected_share=max_rejected_share,
-            source=source,
-        )
+        require_sound(self, max_rejected_share=max_rejected_share, source=source)
 
 
 def share_at_fault(rejections: Iterable[Rejection], *, total: int) -> float:
@@ -318,33 +311,44 @@ def share_at_fault(rejections: Iterable[Rejection], *, total: int) -> float:
     return faults / total if total else 0.0
 
 
-def require_sound(
-    rejections: Iterable[Rejection],
-    unreadable: Iterable[UnreadableCells],
-    *,
-    total: int,
-    kept: int,
-    max_rejected_share: float,
-    source: str,
-) -> None:
+class CheckCounts(Protocol):
+    """The counts of a check, by whichever engine."""
+
+    @property
+    def rejections(self) -> Sequence[Rejection]:
+        """Rejected rows by rule."""
+
+    @property
+    def unreadable(self) -> Sequence[UnreadableCells]:
+        """Unreadable cells of optional columns."""
+
+    @property
+    def total(self) -> int:
+        """Number of rows read."""
+
+    @property
+    def kept(self) -> int:
+        """Number of valid rows."""
+
+
+def require_sound(checked: CheckCounts, *, max_rejected_share: float, source: str) -> None:
     """Refuse an extract as `Checked.require` does, from counts alone.
 
     Raises
     ------
     DataError
     """
-    wrong = [str(each) for each in unreadable if each.is_wrong_column]
+    wrong = [str(each) for each in checked.unreadable if each.is_wrong_column]
     if wrong:
         raise DataError(
             f"{source}: {'; '.join(wrong)}. Most of its cells cannot be read, so that it is not the column that "
             "it is mapped to. Correct the mapping, or leave the column out of it."
         )
-    rejections = tuple(rejections)
-    share = share_at_fault(rejections, total=total)
-    if kept and share <= max_rejected_share:
+    share = share_at_fault(checked.rejections, total=checked.total)
+    if checked.kept and share <= max_rejected_share:
         return
-    reasons = "; ".join(str(rejection) for rejection in rejections)
+    reasons = "; ".join(str(rejection) for rejection in checked.rejections)
     raise DataError(
-        f"{source}: {share:.1%} of {total:,} rows break the contract, and the "
+        f"{source}: {share:.1%} of {checked.total:,} rows break the contract, and the "
         f"configured limit is {max_rejected_share:.1%}: {reasons}. Correct the extract or its mapping."
     )

@@ -21,7 +21,7 @@ from dnapredict.data.mapping.apply_mapping import MappingRequest, map_columns
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, nhs_number_counts, refuse_counted_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import FIRST_ROWS, Rejection, UnreadableCells, flagged, require_sound
+from dnapredict.data.validation.checked import FIRST_ROWS, Rejection, UnreadableCells, flagged
 from dnapredict.data.validation.rules import with_repeats
 from dnapredict.errors import DataError, UsageError
 
@@ -58,22 +58,6 @@ class CheckedOnSpark:
     def kept(self) -> int:
         """Number of valid rows."""
         return self.total - sum(each.count for each in self.rejections)
-
-    def require(self, *, max_rejected_share: float, source: str) -> None:
-        """Refuse a table as `checked.Checked.require` does.
-
-        Raises
-        ------
-        DataError
-        """
-        require_sound(
-            self.rejections,
-            self.unreadable,
-            total=self.total,
-            kept=self.kept,
-            max_rejected_share=max_rejected_share,
-            source=source,
-        )
 
 
 def check_on_spark(

@@ -103,13 +103,13 @@ def _larger(counted: CountedGrouping, all_counted: Mapping[str, CountedGrouping]
 
 def _apart_in(
     counted: CountedGrouping,
-    told: set[tuple[str, str]],
+    published: set[tuple[str, str]],
     withheld: set[tuple[str, str]],
     rule: Disclosure,
     *,
     further: Collection[str],
 ) -> frozenset[str]:
-    """The groups to put together, where the larger groups `told` are in the file and those `withheld` are not."""
+    """The groups to put together, where the larger groups `published` are in the file and those `withheld` are not."""
     if counted.grouping.name == EVERYONE.name:
         return frozenset()
     pairs = [(group, one) for group, one in zip(counted.groups, counted.counts, strict=True) if one.appointments]
@@ -119,7 +119,7 @@ def _apart_in(
         if _is_small(one, rule) or not withheld.isdisjoint(group.within) or group.code in further
     }
     # Sets of groups whose sum is in the file; of unknown ethnic groups it is the number that is not recorded.
-    families = [pairs, *([pair for pair in pairs if where in pair[0].within] for where in told)]
+    families = [pairs, *([pair for pair in pairs if where in pair[0].within] for where in published)]
     families.append([pair for pair in pairs if not pair[0].known])
     while (another := next(filter(None, (_next_apart(one, apart, rule) for one in families)), None)) is not None:
         apart.add(another)

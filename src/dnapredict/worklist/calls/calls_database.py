@@ -118,18 +118,12 @@ class CallsDatabase:
         UnusableError
             If it cannot be opened, written or replaced, or is locked for longer than five seconds.
         """
-        try:
+        with _unusable():
             try:
                 return self._run(work, writes=writes)
             except (FileNotFoundError, _DamagedError):
                 self._rebuild()
                 return self._run(work, writes=writes)
-        except _DamagedError:
-            raise UnusableError("it is damaged") from None
-        except TimeoutError:
-            raise UnusableError("another process is replacing it") from None
-        except (OSError, sqlite3.Error) as error:
-            raise UnusableError(_reason(error)) from None
 
     def inspect(self, work: Callable[[sqlite3.Connection], Result]) -> Result | None:
         """Check the whole file and run `work` on it as it is: nothing is rebuilt or upgraded, as `run` would.
@@ -145,18 +139,11 @@ class CallsDatabase:
             if self._was_used():
                 raise UnusableError("it is missing")
             return None
-        try:
-            with self._damage_detected(), self._locked(shared=True), self._opened() as connection:
-                _require_whole(connection)
-                if _form(connection) == _FORM and not is_unchanged(connection):
-                    raise _DamagedError
-                return work(connection)
-        except _DamagedError:
-            raise UnusableError("it is damaged") from None
-        except TimeoutError:
-            raise UnusableError("another process is replacing it") from None
-        except (OSError, sqlite3.Error) as error:
-            raise UnusableError(_reason(error)) from None
+        with _unusable(), self._damage_detected(), self._locked(shared=True), self._opened() as connection:
+            _require_whole(connection)
+            if _form(connection) == _FORM and not is_unchanged(connection):
+                raise _DamagedError
+            return work(connection)
 
     def _run(self, work: Callable[[sqlite3.Connection], Result], *, writes: bool) -> Result:
         with self._damage_detected(), self._locked(shared=True), self._connected() as connection:
@@ -272,6 +259,19 @@ class CallsDatabase:
             if _code(error) in _CORRUPT or "no such table" in str(error) or "no such column" in str(error):
                 raise _DamagedError from None
             raise
+
+
+@contextlib.contextmanager
+def _unusable() -> Iterator[None]:
+    """Raise what goes wrong with the file as an `UnusableError`."""
+    try:
+        yield
+    except _DamagedError:
+        raise UnusableError("it is damaged") from None
+    except TimeoutError:
+        raise UnusableError("another process is replacing it") from None
+    except (OSError, sqlite3.Error) as error:
+        raise UnusableError(_reason(error)) from None
 
 
 def _require_whole(connection: sqlite3.Connection) -> None:

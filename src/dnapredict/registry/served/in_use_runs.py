@@ -35,13 +35,13 @@ def log_monitor(
         The page as HTML, which is kept as an artefact.
     """
     alarms = len(state.alarms)
-    told = {0: "no alarm", 1: "1 alarm"}.get(alarms, f"{alarms} alarms")
+    alarm_words = {0: "no alarm", 1: "1 alarm"}.get(alarms, f"{alarms} alarms")
     (record,) = records
     version = str(record.version)
     return log_linked_run(
         store,
         model_ids_of(records),
-        name=f"Monitor of version {version}: {told}",
+        name=f"Monitor of version {version}: {alarm_words}",
         kind="monitor",
         command="dnapredict monitor",
         note="\n\n".join([state.summary, *(alarm.message for alarm in state.alarms), "The page is `monitor.html`."]),

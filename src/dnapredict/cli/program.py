@@ -62,9 +62,7 @@ keys_app = typer.Typer(
     help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
 trial_app = typer.Typer(help="A randomised trial of the calls: its plan and its report.", no_args_is_help=True)
-log_app = typer.Typer(
-    help="The scoring log: verify, see who saw what, record outcomes, upgrade, prune.", no_args_is_help=True
-)
+log_app = typer.Typer(help="The scoring log: verify, who, record, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)

@@ -25,7 +25,7 @@ from dnapredict.errors import DataError, StoreError, UsageError
 if TYPE_CHECKING:
     from dnapredict.service.auth.permissions import KeyScope
     from dnapredict.service.auth.staff import StaffRole
-    from dnapredict.service.log.access_report import LoggedAccess
+    from dnapredict.service.log.trail_report import LoggedAccess
     from dnapredict.service.log.scoring_log import ScoringLog
 
 
@@ -233,7 +233,9 @@ def who_saw(
     home: Home = HOME,
     settings: ServiceFile = None,
 ) -> None:
-    """Show who signed in, and who scored, opened, searched, downloaded, printed or recorded what.
+    """Show who saw, scored, downloaded or recorded what.
+
+    Also who signed in and out, and who searched, printed or deleted a list.
 
     The scoring log knows lists by their id and appointments by a keyed hash. With --appointment, the report shows
     everybody who opened a list that contains the appointment. The same page opened again within ten minutes is one
@@ -243,7 +245,7 @@ def who_saw(
     """
     from dnapredict.config.service_config import served_config
     from dnapredict.service.auth.accounts import Accounts
-    from dnapredict.service.log.access_report import AccessQuery, logged_accesses
+    from dnapredict.service.log.trail_report import AccessQuery, logged_accesses
     from dnapredict.service.log.answer_entries import Hashes
 
     folder = home_option(home)

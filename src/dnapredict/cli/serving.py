@@ -25,8 +25,8 @@ from dnapredict.errors import DataError, StoreError, UsageError
 if TYPE_CHECKING:
     from dnapredict.service.auth.permissions import KeyScope
     from dnapredict.service.auth.staff import StaffRole
-    from dnapredict.service.log.trail_report import LoggedAccess
     from dnapredict.service.log.scoring_log import ScoringLog
+    from dnapredict.service.log.trail_report import LoggedAccess
 
 
 def serve(
@@ -245,8 +245,8 @@ def who_saw(
     """
     from dnapredict.config.service_config import served_config
     from dnapredict.service.auth.accounts import Accounts
-    from dnapredict.service.log.trail_report import AccessQuery, logged_accesses
     from dnapredict.service.log.answer_entries import Hashes
+    from dnapredict.service.log.trail_report import AccessQuery, logged_accesses
 
     folder = home_option(home)
     log = _log(folder, settings)

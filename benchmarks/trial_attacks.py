@@ -1,0 +1,272 @@
+"""Simulated trials that go wrong, through the whole report: do its intervals hold, and what does it claim?
+
+    python -m benchmarks.trial_attacks worlds [RUNS]   # trials with clusters, spill-over, merged patients and others
+    python -m benchmarks.trial_attacks stopped [RUNS]  # lists stop once a look is favourable, and the end is waited for
+    python -m benchmarks.trial_attacks planned [RUNS]  # shares held out, shares missed and effects at the planned size
+
+One process, one thread (OMP_NUM_THREADS=1). Of each world there are trials without an effect and with a relative risk
+of 0.61, of the outcomes that calls do not reach otherwise.
+"""
+
+import datetime
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.loading import load, shipped
+from dnapredict.trial.trial_assessment import assess_trial
+from dnapredict.trial.trial_design import TrialInputs, design_effect, size_for
+from dnapredict.trial.trial_result import RegisteredTrial, TrialResult
+from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA
+
+RUNS, SEED, WEEKS = 300, 20_261_129, 26
+START = datetime.date(2026, 1, 5)
+END = START + datetime.timedelta(weeks=WEEKS)
+NAME = "Attack"
+_RULE = load(shipped("fairness/policy.toml"), Policy).disclosure
+_DAY = np.timedelta64(1, "D")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """A trial and what goes wrong in it; shares are of 1.
+
+    Attributes
+    ----------
+    per_patient
+        Appointments a patient.
+    own
+        Standard deviation of what the risk does not know of a patient, in log odds.
+    mean_odds
+        Log odds of missing in the middle.
+    called_by_mistake
+        Share of those held out who are called.
+    cancels
+        Share of the missed appointments that calls turn into cancelled ones, in place of the effect.
+    missing, missing_of_missed
+        Share of the outcomes that is not recorded, in both arms, and of the missed ones of the arm with calls.
+    merged
+        Share of the patients who were in the trial under two numbers, and so possibly in both arms.
+    strata
+        Shares of the strata.
+    """
+
+    name: str
+    appointments: int = 3_000
+    per_patient: float = 1.4
+    own: float = 0.6
+    mean_odds: float = -1.6
+    held_out: float = 0.3
+    called_by_mistake: float = 0.0
+    cancels: float = 0.0
+    missing: float = 0.0
+    missing_of_missed: float = 0.0
+    merged: float = 0.0
+    strata: tuple[float, ...] = (0.5, 0.5)
+
+    def rows(self, generator: np.random.Generator, relative_risk: float) -> pa.Table:
+        """The outcome store of one trial."""
+        n = self.appointments
+        patients = max(2, int(n / self.per_patient))
+        own = generator.normal(0, self.own, patients)
+        patient = generator.integers(0, patients, n)
+        risk_odds = generator.normal(self.mean_odds, 0.7, n)
+        arm = generator.random(patients) >= self.held_out
+        # A merged patient has half of the appointments under another number, with an arm of its own.
+        second = generator.random(patients) >= self.held_out
+        is_second = (generator.random(patients) < self.merged)[patient] & (generator.random(n) < 0.5)
+        treated = np.where(is_second, second[patient], arm[patient])
+        is_called = treated | (generator.random(n) < self.called_by_mistake)
+        missed = generator.random(n) < expit(risk_odds + own[patient])
+        prevented = is_called & missed & (generator.random(n) < 1 - relative_risk)
+        cancelled = is_called & missed & ~prevented & (generator.random(n) < self.cancels)
+        missed &= ~prevented & ~cancelled
+        cancelled |= generator.random(n) < 0.04
+        code = np.where(cancelled, "2", np.where(missed, "3", "5")).astype(object)
+        lost = generator.random(n) < np.where(treated & missed & ~cancelled, self.missing_of_missed, self.missing)
+        code[lost] = None
+        reached = is_called & (generator.random(n) < 0.6)
+        stratum = generator.choice(len(self.strata), patients, p=self.strata)[patient]
+        return _store(
+            generator, code, patient=patient, odds=risk_odds, treated=treated, reached=reached, stratum=stratum
+        )
+
+
+def _store(
+    generator: np.random.Generator,
+    code: NDArray[np.object_],
+    *,
+    patient: NDArray[np.int64],
+    odds: Floats,
+    treated: NDArray[np.bool_],
+    reached: NDArray[np.bool_],
+    stratum: NDArray[np.int64],
+) -> pa.Table:
+    n = len(code)
+    listed = np.datetime64(START, "us") + (generator.random(n) * WEEKS * 7 * 86_400e6).astype("timedelta64[us]")
+    starts = listed + 7 * _DAY
+    ages, deciles = generator.integers(0, 95, n).astype(float), generator.integers(1, 11, n)
+    known: dict[str, Any] = {
+        "appointment": [str(row) for row in range(n)],
+        "patient": patient.astype(str),
+        "scored_at": listed,
+        "starts_at": starts,
+        "probability": expit(odds),
+        "trial": [NAME] * n,
+        "stratum": stratum.astype(str),
+        "trial_arm": np.where(treated, "TREATMENT", "CONTROL"),
+        "attempts": np.where(reached, 1, 0),
+        "reached": reached,
+        "outcome_code": code.tolist(),
+        "missed": [None if one in {None, "2"} else one == "3" for one in code],
+        "recorded_at": pa.array(starts + 2 * _DAY, mask=np.array([one is None for one in code])),
+        "age_years": ages,
+        "imd_decile": deciles,
+        "ethnic_category_code": generator.choice(list("AAAAAAAABCDHJKMNP"), n),
+        "consultation_mechanism_code": np.where(generator.random(n) < 0.2, "02", "01"),
+    }
+    columns = [pa.array(known[f.name]).cast(f.type) if f.name in known else pa.nulls(n, f.type) for f in OUTCOME_SCHEMA]
+    return pa.table(columns, schema=OUTCOME_SCHEMA)
+
+
+WORLDS = (
+    World("as registered"),
+    World("eight appointments a patient, who differ much", per_patient=8, own=1.2),
+    World("a fifth of those held out is called", called_by_mistake=0.2),
+    World("9 in 100 outcomes not recorded in both arms", missing=0.09, missing_of_missed=0.09),
+    World("15 in 100 of the missed of the arm with calls not recorded", missing_of_missed=0.15),
+    World("calls make 3 in 10 who would miss cancel", cancels=0.3),
+    World("strata of 1 and 99 in 100", strata=(0.01, 0.99)),
+    World("200 strata", strata=(0.005,) * 200),
+    World("a tenth held out", held_out=0.1),
+    World("a half held out", held_out=0.5),
+    World("a tenth held out, 20 to 40 of them miss", held_out=0.1, appointments=1_500),
+    World("3 in 100 patients merged from two numbers", merged=0.03),
+)
+
+
+def report(rows: pa.Table, world: World, trial: RegisteredTrial | None = None) -> TrialResult:
+    """The report of a trial."""
+    return assess_trial(rows, trial or registered(world), rule=_RULE)
+
+
+def registered(world: World) -> RegisteredTrial:
+    """The trial as it was registered."""
+    return RegisteredTrial(
+        NAME,
+        "registered",
+        start=START,
+        end=END,
+        planned_appointments=world.appointments,
+        share_held_out=world.held_out,
+    )
+
+
+def true_difference(world: World, relative_risk: float) -> float:
+    """The true difference between the arms, by the mean over half a million appointments."""
+    generator = np.random.default_rng(SEED)
+    odds = generator.normal(world.mean_odds, 0.7, 500_000) + generator.normal(0, world.own, 500_000)
+    # Cancelled ones are not missed, whatever the arm.
+    missed = 0.96 * expit(odds).mean()
+    kept = relative_risk * (1 - world.cancels)
+    return float(missed * (kept - 1) * (1 - world.called_by_mistake))
+
+
+def worlds(runs: int) -> None:
+    """Coverage, claims and groups of each world."""
+    print(
+        "| world | relative risk | range holds the truth | helps | harms | no claim | a group differs | attended more |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for world in WORLDS:
+        for relative_risk in (1.0, 0.61):
+            start, generator = time.process_time(), np.random.default_rng(SEED)
+            truth = true_difference(world, relative_risk)
+            found = [_verdicts(report(world.rows(generator, relative_risk), world), truth) for _ in range(runs)]
+            covered, *others = zip(*found, strict=True)
+            estimated = [one for one in covered if one is not None]
+            shares = [f"{100 * np.mean(estimated):.1f}" if estimated else "-"]
+            shares += [f"{100 * np.mean(column):.1f}" for column in others]
+            seconds = time.process_time() - start
+            print(f"| {world.name} | {relative_risk} | {' | '.join(shares)} |  [{seconds:.0f} s]", flush=True)
+
+
+def _verdicts(result: TrialResult, truth: float) -> tuple[bool | None, bool, bool, bool, bool, bool]:
+    effect, kind = result.effect.intention_to_treat, str(result.claim.kind)
+    attended = result.effect.attended
+    return (
+        None if effect is None else effect.low <= truth <= effect.high,
+        kind == "helps",
+        kind == "harms",
+        effect is None,
+        any(row.differs for table in result.tables for row in table.rows),
+        attended is not None and attended.low > 0,
+    )
+
+
+def stopped(runs: int) -> None:
+    """Calls that do nothing: no list is made any more once a weekly look excludes 0 by the range for one analysis."""
+    world, generator = World("stopped"), np.random.default_rng(SEED)
+    claimed = stops = 0
+    for _ in range(runs):
+        rows = world.rows(generator, 1.0)
+        listed = rows["scored_at"].to_numpy()
+        kept = rows
+        for week in range(6, WEEKS):
+            seen = rows.filter(pa.array(listed < np.datetime64(START) + np.timedelta64(7 * week, "D")))
+            effect = report(seen, world, replace(registered(world), end=END + datetime.timedelta(days=400))).effect
+            if effect.intention_to_treat is not None and effect.intention_to_treat.high < 0:
+                kept, stops = seen, stops + 1
+                break
+        other = rows.slice(0, 1).set_column(
+            rows.column_names.index("trial"), rows.schema.field("trial"), pa.array(["Another"], pa.string())
+        )
+        later = pa.array([np.datetime64(END, "us") + 60 * _DAY]).cast(pa.timestamp("us"))
+        other = other.set_column(rows.column_names.index("recorded_at"), rows.schema.field("recorded_at"), later)
+        claimed += str(report(pa.concat_tables([kept, other]), world).claim.kind) == "helps"
+    print(
+        f"{runs} trials without an effect: lists stop in {100 * stops / runs:.1f}, claimed {100 * claimed / runs:.1f}"
+    )
+
+
+def planned(runs: int) -> None:
+    """The share of trials of the planned size in which an effect is found."""
+    print("| held out | missed without a call of 100 | relative risk | appointments | found |")
+    print("|---|---|---|---|---|")
+    for held_out, odds, relative_risk, per_patient in (
+        *((share, odds, 0.61, 1.4) for share in (0.1, 0.5) for odds in (-2.8, -1.6, -0.4)),
+        (0.3, -1.6, 0.61, 6.0),
+        *((0.5, odds, risk, 1.4) for odds, risk in ((-1.6, 0.3), (-0.4, 0.3), (-1.6, 0.8))),
+    ):
+        world = World("planned", held_out=held_out, mean_odds=odds, per_patient=per_patient)
+        print(_planned(world, relative_risk, runs), flush=True)
+
+
+def _planned(world: World, relative_risk: float, runs: int) -> str:
+    generator = np.random.default_rng(SEED)
+    without = -true_difference(world, 0.0)
+    sizes = np.bincount(generator.integers(0, int(20_000 / world.per_patient), 20_000))
+    inputs = TrialInputs(
+        calls_a_week=100, share_missed=without, share_held_out=world.held_out, design_effect=design_effect(sizes)
+    )
+    world = replace(world, appointments=size_for(inputs, relative_risk).appointments)
+    kinds = [str(report(world.rows(generator, relative_risk), world).claim.kind) for _ in range(runs)]
+    found = 100 * np.mean([kind == "helps" for kind in kinds])
+    return f"| {world.held_out} | {100 * without:.1f} | {relative_risk} | {world.appointments:,} | {found:.1f} |"
+
+
+_PARTS: dict[str, Callable[[int], None]] = {"worlds": worlds, "stopped": stopped, "planned": planned}
+
+if __name__ == "__main__":
+    part = sys.argv[1] if len(sys.argv) > 1 else "worlds"
+    _PARTS[part](int(sys.argv[2]) if len(sys.argv) > 2 else RUNS)

@@ -67,13 +67,13 @@ def test_a_trial_is_registered_once_with_its_digest_in_the_ledger(home: Path, mo
     assert planned.is_new
     assert planned.file is not None
     assert planned.size is not None
-    assert planned.size.weeks == 9
+    assert planned.size.weeks == 11
     *_, entry = LedgerOnly(home).entries()
     assert (entry.kind, entry["name"]) == ("trial", "Calls")
     assert entry["sha256"] == planned.registration.sha256  # type: ignore[union-attr]
     written = json.loads(planned.file.read_text(encoding="utf-8"))
     assert written["settings"]["share_held_out"] == 0.2
-    assert written["sizes"]["weeks_needed"] == 9
+    assert written["sizes"]["weeks_needed"] == 11
     assert entry["sha256"] in planned.file.with_suffix(".md").read_text(encoding="utf-8")
     assert not plan_trial(home, calls_a_week=80, share_missed=0.25).is_new
     assert len(LedgerOnly(home).entries()) == 2

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.trial.trial_design import FEWEST_MISSED
 
 PlanState = Literal["registered", "amended", "not registered", "stopped"]
 
@@ -96,10 +97,6 @@ class Claim:
 
     kind: ClaimKind
     sentence: str
-
-
-FEWEST_MISSED = 20
-"""Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""
 
 
 def claim_of(evidence: ClaimEvidence) -> Claim:

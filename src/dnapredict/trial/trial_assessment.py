@@ -20,7 +20,7 @@ from dnapredict.fairness.measure.membership import Group, Membership
 from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.phrases import list_and
 from dnapredict.trial.arm_checks import arms_as_planned, lists_stopped, outcomes_alike, outcomes_complete
-from dnapredict.trial.claims import FEWEST_MISSED, NOTHING_SAID, Claim, ClaimEvidence, ClaimKind, claim_of
+from dnapredict.trial.claims import NOTHING_SAID, Claim, ClaimEvidence, ClaimKind, claim_of
 from dnapredict.trial.effect_estimates import (
     Mask,
     arm_scores,
@@ -34,6 +34,7 @@ from dnapredict.trial.harms import PossibleHarm, harms
 from dnapredict.trial.ranking_value import choose_ranking
 from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_critical
 from dnapredict.trial.subgroup_effects import GroupEffect, group_effects
+from dnapredict.trial.trial_design import FEWEST_MISSED
 from dnapredict.trial.trial_disclosure import (
     ARM_COUNTS,
     ArmCounts,

@@ -1,4 +1,4 @@
-"""Simulated trials that go wrong, through the whole report: do its intervals hold, and what does it claim?
+"""Simulated trials that go wrong: do the intervals of the report hold, and what does it claim?
 
     python -m benchmarks.trial_attacks worlds [RUNS]   # trials with clusters, spill-over, merged patients and others
     python -m benchmarks.trial_attacks stopped [RUNS]  # lists stop once a look is favourable, and the end is waited for
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dnapredict.config.fairness_policy import Policy
-from dnapredict.config.loading import load, shipped
-from dnapredict.trial.trial_assessment import assess_trial
-from dnapredict.trial.trial_design import TrialInputs, design_effect, size_for
-from dnapredict.trial.trial_result import RegisteredTrial, TrialResult
+from dnapredict.fairness.measure.intervals import RateDifference
+from dnapredict.trial.arm_checks import arms_as_planned, lists_stopped, outcomes_alike, outcomes_complete
+from dnapredict.trial.claims import NOTHING_SAID, ClaimEvidence, claim_of
+from dnapredict.trial.effect_estimates import arm_scores, risk_design, risk_difference, share_treated
+from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_interval
+from dnapredict.trial.subgroup_effects import group_effects
+from dnapredict.trial.trial_design import FEWEST_MISSED, TrialInputs, design_effect, size_for
+from dnapredict.trial.trial_rows import TrialRows
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA
 
 RUNS, SEED, WEEKS = 300, 20_261_129, 26
 START = datetime.date(2026, 1, 5)
 END = START + datetime.timedelta(weeks=WEEKS)
 NAME = "Attack"
-_RULE = load(shipped("fairness/policy.toml"), Policy).disclosure
+_Z, _END_Z = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(1 - END_ALPHA / 2)
 _DAY = np.timedelta64(1, "D")
 
 Floats = NDArray[np.float64]
@@ -155,23 +159,6 @@ WORLDS = (
 )
 
 
-def report(rows: pa.Table, world: World, trial: RegisteredTrial | None = None) -> TrialResult:
-    """The report of a trial."""
-    return assess_trial(rows, trial or registered(world), rule=_RULE)
-
-
-def registered(world: World) -> RegisteredTrial:
-    """The trial as it was registered."""
-    return RegisteredTrial(
-        NAME,
-        "registered",
-        start=START,
-        end=END,
-        planned_appointments=world.appointments,
-        share_held_out=world.held_out,
-    )
-
-
 def true_difference(world: World, relative_risk: float) -> float:
     """The true difference between the arms, by the mean over half a million appointments."""
     generator = np.random.default_rng(SEED)
@@ -182,60 +169,115 @@ def true_difference(world: World, relative_risk: float) -> float:
     return float(missed * (kept - 1) * (1 - world.called_by_mistake))
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one trial at its end."""
+
+    covers: bool
+    kind: str
+    differs: bool
+    attended_more: bool
+    claimed_by_a_look: bool
+
+
+def judge(table: pa.Table, world: World, *, truth: float, looks: int) -> Verdict:
+    """The planned analysis with its checks, and so many looks before it."""
+    rows = TrialRows.of(table)
+    difference = risk_difference(rows.scores(rows.missed))
+    attended = risk_difference(rows.scores(rows.attended)).interval(_END_Z)
+    as_of = END + datetime.timedelta(days=60)
+    claim = claim_of(
+        ClaimEvidence(
+            appointments=len(rows),
+            fewest_missed=min(int((rows.missed & arm).sum()) for arm in (rows.treated, ~rows.treated)),
+            arms_as_planned=arms_as_planned(rows, world.held_out),
+            outcomes_alike=outcomes_alike(table),
+            outcomes_complete=outcomes_complete(table, as_of=as_of, lost=0),
+            effect=difference.interval(_END_Z),
+            attended=attended,
+            is_finished=True,
+            plan="registered",
+            end=END,
+        )
+    )
+    scores = rows.scores(rows.missed)
+    groups = group_effects(scores, rows.memberships, missed=rows.missed, treated=rows.treated)
+    interval = difference.interval(_Z)
+    return Verdict(
+        bool(interval.low <= truth <= interval.high),
+        str(claim.kind),
+        any(group.differs for group in groups),
+        attended.low > 0,
+        any(_look_claims(rows, world, part / (looks + 1)) for part in range(1, looks + 1)),
+    )
+
+
+def _look_claims(rows: TrialRows, world: World, part: float) -> bool:
+    seen = rows.starts_at < np.quantile(rows.starts_at.astype("datetime64[us]").astype(np.int64), part).astype(
+        "datetime64[us]"
+    )
+    if min(int((rows.missed & seen & arm).sum()) for arm in (rows.treated, ~rows.treated)) < FEWEST_MISSED:
+        return False
+    estimate = _estimate(rows, seen)
+    return sequential_interval(estimate, progress=seen.sum() / world.appointments, alpha=LOOK_ALPHA).high < 0
+
+
+def _estimate(rows: TrialRows, seen: NDArray[np.bool_]) -> RateDifference:
+    treated = rows.treated[seen]
+    return risk_difference(
+        arm_scores(
+            rows.missed[seen].astype(np.float64),
+            treated,
+            share=share_treated(treated, rows.stratum[seen]),
+            design=risk_design(rows.probability[seen]),
+            cluster=rows.patient[seen],
+        )
+    )
+
+
 def worlds(runs: int) -> None:
     """Coverage, claims and groups of each world."""
-    print(
-        "| world | relative risk | range holds the truth | helps | harms | no claim | a group differs | attended more |"
-    )
+    print("| world | relative risk | range holds | helps | harms | not claimed | a group differs | more attended |")
     print("|---|---|---|---|---|---|---|---|")
     for world in WORLDS:
-        for relative_risk in (1.0, 0.61):
+        for relative_risk, looks in ((1.0, 8), (0.61, 0)):
             start, generator = time.process_time(), np.random.default_rng(SEED)
             truth = true_difference(world, relative_risk)
-            found = [_verdicts(report(world.rows(generator, relative_risk), world), truth) for _ in range(runs)]
-            covered, *others = zip(*found, strict=True)
-            estimated = [one for one in covered if one is not None]
-            shares = [f"{100 * np.mean(estimated):.1f}" if estimated else "-"]
-            shares += [f"{100 * np.mean(column):.1f}" for column in others]
-            seconds = time.process_time() - start
-            print(f"| {world.name} | {relative_risk} | {' | '.join(shares)} |  [{seconds:.0f} s]", flush=True)
-
-
-def _verdicts(result: TrialResult, truth: float) -> tuple[bool | None, bool, bool, bool, bool, bool]:
-    effect, kind = result.effect.intention_to_treat, str(result.claim.kind)
-    attended = result.effect.attended
-    return (
-        None if effect is None else effect.low <= truth <= effect.high,
-        kind == "helps",
-        kind == "harms",
-        effect is None,
-        any(row.differs for table in result.tables for row in table.rows),
-        attended is not None and attended.low > 0,
-    )
+            found = [judge(world.rows(generator, relative_risk), world, truth=truth, looks=looks) for _ in range(runs)]
+            kinds = [one.kind for one in found]
+            shares = (
+                [one.covers for one in found],
+                [one.kind == "helps" or (one.claimed_by_a_look and one.kind not in NOTHING_SAID) for one in found],
+                [kind == "harms" for kind in kinds],
+                [kind in NOTHING_SAID for kind in kinds],
+                [one.differs for one in found],
+                [one.attended_more for one in found],
+            )
+            cells = " | ".join(f"{100 * np.mean(share):.1f}" for share in shares)
+            print(f"| {world.name} | {relative_risk} | {cells} | [{time.process_time() - start:.0f} s]", flush=True)
 
 
 def stopped(runs: int) -> None:
     """Calls that do nothing: no list is made any more once a weekly look excludes 0 by the range for one analysis."""
     world, generator = World("stopped"), np.random.default_rng(SEED)
-    claimed = stops = 0
+    stops = without_check = claimed = 0
     for _ in range(runs):
-        rows = world.rows(generator, 1.0)
-        listed = rows["scored_at"].to_numpy()
-        kept = rows
-        for week in range(6, WEEKS):
-            seen = rows.filter(pa.array(listed < np.datetime64(START) + np.timedelta64(7 * week, "D")))
-            effect = report(seen, world, replace(registered(world), end=END + datetime.timedelta(days=400))).effect
-            if effect.intention_to_treat is not None and effect.intention_to_treat.high < 0:
-                kept, stops = seen, stops + 1
+        table = world.rows(generator, 1.0).sort_by("scored_at")
+        rows, listed = TrialRows.of(table), table["scored_at"].to_numpy()
+        last = len(rows)
+        for week in range(6, WEEKS + 1):
+            seen = listed < np.datetime64(START) + np.timedelta64(7 * week, "D")
+            if _estimate(rows, seen).interval(_END_Z).high < 0:
+                stops, last = stops + (week < WEEKS), int(seen.sum())
                 break
-        other = rows.slice(0, 1).set_column(
-            rows.column_names.index("trial"), rows.schema.field("trial"), pa.array(["Another"], pa.string())
-        )
-        later = pa.array([np.datetime64(END, "us") + 60 * _DAY]).cast(pa.timestamp("us"))
-        other = other.set_column(rows.column_names.index("recorded_at"), rows.schema.field("recorded_at"), later)
-        claimed += str(report(pa.concat_tables([kept, other]), world).claim.kind) == "helps"
+        kept = table.slice(0, last)
+        is_claimed = _estimate(rows, np.arange(len(rows)) < last).interval(_END_Z).high < 0
+        without_check += is_claimed
+        claimed += is_claimed and not lists_stopped(kept, start=START, end=END)
     print(
-        f"{runs} trials without an effect: lists stop in {100 * stops / runs:.1f}, claimed {100 * claimed / runs:.1f}"
+        f"{runs} trials without an effect whose lists stop at the first favourable look: {100 * stops / runs:.1f} stop "
+        f"before the end; the planned analysis would claim a benefit in {100 * without_check / runs:.1f}, and does in "
+        f"{100 * claimed / runs:.1f}"
     )
 
 
@@ -260,8 +302,9 @@ def _planned(world: World, relative_risk: float, runs: int) -> str:
         calls_a_week=100, share_missed=without, share_held_out=world.held_out, design_effect=design_effect(sizes)
     )
     world = replace(world, appointments=size_for(inputs, relative_risk).appointments)
-    kinds = [str(report(world.rows(generator, relative_risk), world).claim.kind) for _ in range(runs)]
-    found = 100 * np.mean([kind == "helps" for kind in kinds])
+    found = 100 * np.mean(
+        [judge(world.rows(generator, relative_risk), world, truth=0.0, looks=0).kind == "helps" for _ in range(runs)]
+    )
     return f"| {world.held_out} | {100 * without:.1f} | {relative_risk} | {world.appointments:,} | {found:.1f} |"
 
 

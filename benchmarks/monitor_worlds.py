@@ -4,8 +4,8 @@
 
 Stable: a strike (a week without data, and one with half of it), growth by 30 in 100, a season of 5 in 100, weeks that
 differ by 4 in 100, a trust with a tenth of the appointments, and missed appointments that are recorded up to three
-weeks late, watched every four weeks, with the last weeks read or left out until they are settled. Shifted: a slow drift,
-one site, two groups at once in two directions.
+weeks late, watched every four weeks, with the last weeks read or left out until they are settled. Shifted: a slow
+drift, one site, two groups at once in two directions.
 """
 
 import datetime

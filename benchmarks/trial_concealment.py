@@ -110,7 +110,7 @@ def _planned(
 def _of_earlier_lists(
     listed: pa.Table, called: NDArray[np.bool_], moment: NDArray[np.datetime64], before: dict[str, list[int]]
 ) -> dict[str, NDArray[np.float64]]:
-    """What earlier lists say of each patient, and the gaps that calls leave; `before` counts rows by patient and call."""
+    """What earlier lists say of each patient, and what calls leave; `before` counts rows by patient and call."""
     patients = listed["patient_id"].to_pylist()
     seen = np.array([before.get(each, [0, 0]) for each in patients], dtype=float)
     for patient, is_called in zip(patients, called.tolist(), strict=True):

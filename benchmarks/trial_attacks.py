@@ -3,6 +3,7 @@
     python -m benchmarks.trial_attacks worlds [RUNS]   # trials with clusters, spill-over, merged patients and others
     python -m benchmarks.trial_attacks stopped [RUNS]  # lists stop once a look is favourable, and the end is waited for
     python -m benchmarks.trial_attacks planned [RUNS]  # shares held out, shares missed and effects at the planned size
+    python -m benchmarks.trial_attacks ranking [RUNS]  # how often benefit ranks where it cannot be better than risk
 
 One process, one thread (OMP_NUM_THREADS=1). Of each world there are trials without an effect and with a relative risk
 of 0.61, of the outcomes that calls do not reach otherwise.
@@ -23,8 +24,9 @@ from scipy.special import expit
 
 from dnapredict.fairness.measure.intervals import RateDifference
 from dnapredict.trial.arm_checks import arms_as_planned, lists_stopped, outcomes_alike, outcomes_complete
-from dnapredict.trial.claims import NOTHING_SAID, ClaimEvidence, claim_of
+from dnapredict.trial.claims import NOTHING_SAID, Claim, ClaimEvidence, ClaimKind, claim_of
 from dnapredict.trial.effect_estimates import arm_scores, risk_design, risk_difference, share_treated
+from dnapredict.trial.ranking_value import choose_ranking
 from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_interval
 from dnapredict.trial.subgroup_effects import group_effects
 from dnapredict.trial.trial_design import FEWEST_MISSED, TrialInputs, design_effect, size_for
@@ -93,6 +95,8 @@ class World:
         is_called = treated | (generator.random(n) < self.called_by_mistake)
         missed = generator.random(n) < expit(risk_odds + own[patient])
         prevented = is_called & missed & (generator.random(n) < 1 - relative_risk)
+        if relative_risk > 1:
+            missed |= is_called & (generator.random(n) < (relative_risk - 1) * expit(risk_odds + own[patient]))
         cancelled = is_called & missed & ~prevented & (generator.random(n) < self.cancels)
         missed &= ~prevented & ~cancelled
         cancelled |= generator.random(n) < 0.04
@@ -308,7 +312,30 @@ def _planned(world: World, relative_risk: float, runs: int) -> str:
     return f"| {world.held_out} | {100 * without:.1f} | {relative_risk} | {world.appointments:,} | {found:.1f} |"
 
 
-_PARTS: dict[str, Callable[[int], None]] = {"worlds": worlds, "stopped": stopped, "planned": planned}
+def ranking(runs: int) -> None:
+    """How often a report ranks by benefit where calls do nothing, harm, or keep the same share at any risk."""
+    print("| calls | appointments | benefit chosen |\n|---|---|---|")
+    for name, relative_risk, appointments in (
+        *(("do nothing", 1.0, number) for number in (400, 3_000)),
+        ("raise the missed by a third", 1.33, 3_000),
+        *(("keep 39 in 100 at any risk", 0.61, number) for number in (400, 3_000)),
+    ):
+        world, generator = World("ranking", appointments=appointments), np.random.default_rng(SEED)
+        chosen = 0
+        for _ in range(runs):
+            table = world.rows(generator, relative_risk)
+            kind = judge(table, world, truth=0.0, looks=0).kind
+            claim = Claim(ClaimKind(kind), "")
+            chosen += choose_ranking(TrialRows.of(table), claim, trial=NAME, is_final=True).choice == "benefit"
+        print(f"| {name} | {appointments:,} | {100 * chosen / runs:.1f} |", flush=True)
+
+
+_PARTS: dict[str, Callable[[int], None]] = {
+    "worlds": worlds,
+    "stopped": stopped,
+    "planned": planned,
+    "ranking": ranking,
+}
 
 if __name__ == "__main__":
     part = sys.argv[1] if len(sys.argv) > 1 else "worlds"

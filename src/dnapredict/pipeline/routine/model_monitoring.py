@@ -30,7 +30,7 @@ from dnapredict.monitoring.monitor_state import keep_state, page_digest
 from dnapredict.monitoring.weekly_counts import in_settled_weeks, weeks_of
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
-from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.routine.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores

@@ -251,6 +251,7 @@ def open_scorer(
     """
     registry, worklist = Registry(home), worklist or worklist_config(home)
     version = registry.usable(model)
+    AuditBook(registry).require_lists_not_failed(version, alike=lambda rules: not differ_from_audited(worklist, rules))
     notices = (
         registry.notice(version),
         other_lists_notice(registry, version, worklist=worklist),

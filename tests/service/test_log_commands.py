@@ -34,7 +34,7 @@ def test_a_log_in_postgresql_is_upgraded_verified_and_pruned(
     where = ("--home", tmp_path / "home", "--settings", settings)
     refused = command("log", "verify", *where)
     assert (refused.returncode, "Run `dnapredict log upgrade`" in refused.stderr) == (14, True)
-    assert command("log", "upgrade", *where).stdout == "The scoring log is of form r0004.\n"
+    assert command("log", "upgrade", *where).stdout == "The scoring log is of form r0005.\n"
     log = ScoringLog(tmp_path)
     log.write([row(at=OLD), row(at=OLD)])
     log.close()

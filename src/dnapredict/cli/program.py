@@ -27,6 +27,7 @@ from dnapredict.cli.serving import (
     serve,
     upgrade_log,
     verify_log,
+    who_saw,
 )
 from dnapredict.cli.trials import plan_trial, report_trial
 from dnapredict.data.engine import interruption
@@ -61,7 +62,7 @@ keys_app = typer.Typer(
     help="Keys of the service: create, link, list, revoke. Personal keys, to sign audits.", no_args_is_help=True
 )
 trial_app = typer.Typer(help="A randomised trial of the calls: its plan and its report.", no_args_is_help=True)
-log_app = typer.Typer(help="The scoring log: verify, record outcomes, upgrade, prune.", no_args_is_help=True)
+log_app = typer.Typer(help="The scoring log: verify, who, record, upgrade, prune.", no_args_is_help=True)
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
@@ -78,6 +79,7 @@ for _name, _key_verb in (
     keys_app.command(_name)(_key_verb)
 for _name, _log_verb in (
     ("verify", verify_log),
+    ("who", who_saw),
     ("record", record_in_log),
     ("upgrade", upgrade_log),
     ("prune", prune_log),

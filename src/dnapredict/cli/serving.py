@@ -1,7 +1,9 @@
 """Verbs about the service: run it, manage its keys and its scoring log."""
 
 import json
+import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dnapredict.service.auth.permissions import KeyScope
     from dnapredict.service.auth.staff import StaffRole
     from dnapredict.service.log.scoring_log import ScoringLog
+    from dnapredict.service.log.trail_report import LoggedAccess
 
 
 def serve(
@@ -216,6 +219,70 @@ def _require_kept(kept: str, seals: Sequence[str]) -> None:
             f"Decision {kept} is not in this ledger: it is an older copy, or another one. Find out what was decided "
             "since, and restore the newest backup of the home."
         )
+
+
+def who_saw(
+    person: Annotated[str, typer.Option(help="Name or key id of a person.", show_default="everybody")] = "",
+    list_: Annotated[str, typer.Option("--list", help="A list, as in the address of its page.")] = "",
+    appointment: Annotated[
+        bool, typer.Option("--appointment", help="Ask for an appointment number, on standard input.")
+    ] = False,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC).")] = None,
+    output: Annotated[Path | None, typer.Option(help="CSV file to write, instead of printing.")] = None,
+    home: Home = HOME,
+    settings: ServiceFile = None,
+) -> None:
+    """Show who saw, scored, downloaded or recorded what.
+
+    Also who signed in and out, and who searched, printed or deleted a list.
+
+    The scoring log knows lists by their id and appointments by a keyed hash. With --appointment, the report shows
+    everybody who opened a list that contains the appointment. The same page opened again within ten minutes is one
+    line.
+
+    Example:  dnapredict log who --list 0123456789abcdef --since 2026-11-02
+    """
+    from dnapredict.config.service_config import served_config
+    from dnapredict.service.auth.accounts import Accounts
+    from dnapredict.service.log.answer_entries import Hashes
+    from dnapredict.service.log.trail_report import AccessQuery, logged_accesses
+
+    folder = home_option(home)
+    log = _log(folder, settings)
+    if not log.exists:
+        raise StoreError(f"{log.name}: there is no scoring log yet. The service makes one.")
+    number = _asked_number() if appointment else ""
+    query = AccessQuery(
+        person=person.strip(),
+        list_id=list_.strip(),
+        appointment=Hashes(folder, log).of("appointment", number) if number else "",
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+    )
+    lines = logged_accesses(log, query, name_of=Accounts.of(folder, served_config(settings).openid).name_of)
+    if output is not None:
+        _write_accesses(output, lines)
+        say(f"{output}: {len(lines):,} lines.")
+        return
+    for line in lines:
+        who = f"{line.name} ({line.key_id})" if line.name else line.key_id
+        typer.echo("  ".join(part for part in (line.at[:19].replace("T", " "), who, line.what, line.list_id) if part))
+    say(f"{len(lines):,} lines, with times in UTC.")
+
+
+def _asked_number() -> str:
+    """The appointment number on standard input: as an argument, every user of the machine could read it."""
+    say("Appointment number:")
+    return "" if sys.stdin is None else sys.stdin.readline().strip()
+
+
+def _write_accesses(output: Path, lines: "Sequence[LoggedAccess]") -> None:
+    from dnapredict.data.files.atomic_write import write_private
+    from dnapredict.fairness.report.csv_tables import csv_text
+
+    head = ["at_utc", "key_id", "name", "what", "list_id"]
+    write_private(output, csv_text([head, *([x.at, x.key_id, x.name, x.what, x.list_id] for x in lines)]))
 
 
 def record_in_log(

@@ -36,12 +36,14 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
+from dnapredict.service.log.access_entries import AccessLog
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
 from dnapredict.service.log.log_redaction import redact_logs
 from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
+from dnapredict.service.middleware.access_trail import AccessTrail
 from dnapredict.service.middleware.ambiguous_requests import UnambiguousHeaders, UniqueJsonKeys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
@@ -53,7 +55,7 @@ from dnapredict.service.prometheus_metrics import Metrics
 from dnapredict.service.readiness import require_answerable
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.service.start import served_home, served_mapping
-from dnapredict.service.web import body_types, route_of, web_app
+from dnapredict.service.web import access_of, body_types, route_of, web_app
 
 if TYPE_CHECKING:
     from dnapredict.registry import Registry
@@ -143,6 +145,7 @@ def build(
     service.mount_asgi_app(web, path="/")
     service.add_asgi_middleware(ConnectionsMiddleware, connections=connections)
     _guard(service, config, accounts=accounts, private=_private_texts(home, log))
+    service.add_asgi_middleware(AccessTrail, log=AccessLog(log, hashes), access_of=access_of)
     use_guarded_protocol()
     return service
 

@@ -28,6 +28,7 @@ from dnapredict.service.auth.openid_sign_in import OPENID, RETURN
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.error_responses import error_response, json_error
+from dnapredict.service.log.access_entries import Access
 from dnapredict.service.middleware.body_limits import BodyType
 from dnapredict.service.pages.calls.call_mode import SEARCH
 from dnapredict.service.pages.calls.call_view import CALL
@@ -117,6 +118,37 @@ def route_of(path: str) -> str:
             beneath = next((each for each in _BENEATH_A_LIST if path.endswith(each)), "")
             return lists + "/{list_id}" + beneath
     return path if path in _COUNTED else "other"
+
+
+# What the pages and addresses of one list show; the others change it, which is logged where it happens.
+_SHOWN_OF_A_LIST: Final = {
+    "": Access.LIST_OPENED,
+    OUTCOMES: Access.LIST_OPENED,
+    MEND: Access.LIST_OPENED,
+    ASSIGN: Access.LIST_OPENED,
+    DELETE: Access.LIST_OPENED,
+    WORKBOOK: Access.LIST_OPENED,
+    CALL: Access.LIST_OPENED,
+    CALL + "/{line}": Access.PATIENT_OPENED,
+    SEARCH: Access.SEARCHED,
+    SHEET: Access.PRINTED,
+    "/file": Access.DOWNLOADED,
+}
+
+
+def access_of(method: str, path: str) -> tuple[Access | None, str]:
+    """The access that a request for a list is, and the list's id; None and "" where it shows no list.
+
+    A stream of events contains line numbers only, and a list is downloaded from the address for programs.
+    """
+    for lists in (LISTS, LIST_PAGES):
+        if path.startswith(lists + "/") and method != "HEAD":
+            list_id = path.removeprefix(lists + "/").partition("/")[0]
+            beneath = route_of(path).removeprefix(lists + "/{list_id}")
+            if lists == LISTS:
+                return (None if beneath else Access.DOWNLOADED), list_id
+            return _SHOWN_OF_A_LIST.get(beneath), list_id
+    return None, ""
 
 
 # These paths accept POST only; without these routes a GET would be answered 404 and not 405.

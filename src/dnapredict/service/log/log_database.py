@@ -29,11 +29,11 @@ FILE: Final = "scoring-log.db"
 VERSION_TABLE: Final = "dnapredict_log_version"
 """The database may also hold tables of another program, and its `alembic_version`."""
 
-REVISION: Final = "r0004"
+REVISION: Final = "r0005"
 """The newest migration; a test compares it with the folder of migrations."""
 
 _WITHOUT_BACKUP: Final = "and a new log is begun"
-_OLDER: Final = ("", "r0001", "r0002", "r0003")
+_OLDER: Final = ("", "r0001", "r0002", "r0003", "r0004")
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _WRITES: Final = "dnapredict_writes"
@@ -130,7 +130,7 @@ class Database:
         with self._store_errors("read"):
             engine = self._opened()
             if self._url is not None:
-                # One snapshot for all three tables of the chain: with PostgreSQL's default, an entry that is added
+                # One snapshot for all tables of the chain: with PostgreSQL's default, an entry that is added
                 # between two queries would look like a gap.
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
             with engine.begin() as connection:

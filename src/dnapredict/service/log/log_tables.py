@@ -1,10 +1,10 @@
 """The tables of the scoring log after the newest migration, and the hash chain of their entries.
 
-Three kinds of entry share one chain: an *answer* that was given, an *action* that a person recorded about it,
-and an *anchor* that replaces entries removed by retention. Each entry has a number, from 1, and a seal: SHA-256 over
-the seal of the entry before it and the entry itself as JSON, so that a change, a removal or an insertion is detected.
-The database alone is enough to verify it. `head` holds number and seal of the last entry, `secret` a check value of
-the hashing secret.
+Four kinds of entry share one chain: an *answer* that was given, an *action* that a person recorded about it, an
+*access* to a list or a patient, and an *anchor* that replaces entries removed by retention. Each entry has a number,
+from 1, and a seal: SHA-256 over the seal of the entry before it and the entry itself as JSON, so that a change, a
+removal or an insertion is detected. The database alone is enough to verify it. `head` holds number and seal of the last
+entry, `secret` a check value of the hashing secret.
 """
 
 import heapq
@@ -63,6 +63,19 @@ ACTIONS: Final = Table(
     # When the patient asked to be called, in UTC (ISO format).
     Column("call_back_at", Text),
 )
+ACCESSES: Final = Table(
+    "accesses",
+    _METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    # A value of `access_entries.Access`.
+    Column("access", Text, nullable=False),
+    Column("list", Text),
+    # Only where the page is about one appointment.
+    Column("appointment", Text),
+    Column("seal", Text, nullable=False),
+)
 ANCHORS: Final = Table(
     "anchors",
     _METADATA,
@@ -88,7 +101,7 @@ SECRET: Final = Table(
     # A keyed hash of a fixed text, which detects that the secret was replaced.
     Column("check_value", Text, nullable=False),
 )
-ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "anchor": ANCHORS}
+ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "access": ACCESSES, "anchor": ANCHORS}
 """The tables whose rows are entries of the chain, by the kind of entry."""
 
 _CHAINS_OWN: Final = ("number", "seal", "form")

@@ -1,4 +1,4 @@
-"""The scoring log: every answer with its recipient and model, and the actions recorded about it.
+"""The scoring log: every answer with its recipient and model, the actions recorded about it, and who saw which list.
 
 An entry is written before the answer is sent; if it cannot be written, no answer is sent. Entries are only
 added (the database refuses to change one, or to remove one before its time) and each is sealed with the seal of
@@ -99,6 +99,17 @@ class ScoringLog:
             connection.execute(select(HEAD.c.number).with_for_update()).one()
             first(connection)
             append(connection, "action", [row])
+
+    def write_accesses(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add accesses, all or none, with the columns of `log_tables.ACCESSES`.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written; nothing was.
+        """
+        with self._database.writing() as connection:
+            append(connection, "access", rows)
 
     def query(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """The rows that `query` selects with its `parameters`; none where nothing was ever written.

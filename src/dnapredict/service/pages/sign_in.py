@@ -30,6 +30,7 @@ from dnapredict.service.auth.session_cookie import SESSION_COOKIE, cookie, delet
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
+from dnapredict.service.log.access_entries import Access, seen_by
 from dnapredict.service.pages.lists.list_pages import WORKED_ON
 from dnapredict.service.pages.posted_forms import PostedForm, body_text
 from dnapredict.service.pages.rendering import error_page, page
@@ -225,6 +226,7 @@ class SignInPages:
             # and not send the session.
             response = page("signed_in.html", here="", address=address)
             set_cookie(response, SESSION_COOKIE, done.session, secure=flow.is_secure)
+            _note_signed_in(request, done.holder.key_id)
         except SignInRefused as refusal:
             response = self._form("", complaint=str(refusal), field="openid", status=403)
         except StoreError as error:
@@ -236,6 +238,7 @@ class SignInPages:
         """End the session, in every copy of its cookie."""
         try:
             self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
+            seen_by(request).access = Access.SIGNED_OUT
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
@@ -247,6 +250,7 @@ class SignInPages:
     def _signed_in(self, request: Request, key: Key, asked: str, unsent: "UnsentForm | None" = None) -> Response:
         # A new session for each sign-in; the one that the browser had, whoever's it was, ends.
         self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
+        _note_signed_in(request, key.key_id)
         session, address = self.ring.session(key), page_after_sign_in(asked, key.held)
         if unsent is None or not may_reach(key.held, unsent.path):
             return with_session(request, session, address)
@@ -292,6 +296,11 @@ class SignInPages:
         shown = self._form(asked, status=429, complaint=complaint, unsent=unsent)
         shown.headers["retry-after"] = str(wait)
         return shown
+
+
+def _note_signed_in(request: Request, key_id: str) -> None:
+    seen = seen_by(request)
+    seen.access, seen.key_id = Access.SIGNED_IN, key_id
 
 
 def with_session(request: Request, session: str, address: str) -> Response:

@@ -17,6 +17,7 @@ from dnapredict.service.api.team_lists import own_name
 from dnapredict.service.auth.access_control import CALLER
 from dnapredict.service.call_actions import RecordedAction
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS, Outcome
+from dnapredict.service.log.access_entries import seen_by
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.calls.call_card import call_card, long_moment
 from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallForm
@@ -128,6 +129,7 @@ class CallView:
         """The page of one line; with `form`, it shows the sent values again with the `complaint`."""
         row = self.kept.row_at(number) or {}
         appointment_id = row["appointment_id"]
+        seen_by(self.request).appointment_id = appointment_id
         done = self.desk.pages.actions.entries([appointment_id]).get(appointment_id, ())
         lock = self._take(appointment_id)
         is_colleagues = lock is not None and lock.caller != self._caller
@@ -198,6 +200,7 @@ class CallView:
     def conflict_page(self, number: int, form: CallForm, last: RecordedAction) -> Response:
         """The page with an outcome that a colleague has recorded meanwhile; it asks whether to replace it."""
         zone = self.kept.heading.zone
+        seen_by(self.request).appointment_id = (self.kept.row_at(number) or {}).get("appointment_id") or ""
         return self._page(
             "outcome_changed.html",
             status=409,

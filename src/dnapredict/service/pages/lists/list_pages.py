@@ -21,6 +21,7 @@ from dnapredict.service.call_actions import Actions, RecordedAction
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
 from dnapredict.service.error_responses import status_of
+from dnapredict.service.log.access_entries import Access, seen_by
 from dnapredict.service.pages.lists.list_notes import ListNotes, list_changes, list_warnings
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_view import (
@@ -111,6 +112,7 @@ class ListPages:
         kept = kept or self._only_current() or self.lists.newest()
         if kept is None:
             return page("no_list.html", here="/", complaint="")
+        seen_by(request).access = Access.LIST_OPENED
         return self.show(kept, request, here="/")
 
     def _choices(self) -> tuple[Heading, ...]:
@@ -166,6 +168,7 @@ class ListPages:
         StoreError
             If the recorded outcomes cannot be read.
         """
+        seen_by(request).list_id = kept.heading.list_id
         self._hold(kept)
         list_query = ListQuery.of(request.query_params)
         unscored = self.lists.unscored(kept.heading.list_id) if list_query.show == "not-scored" else None

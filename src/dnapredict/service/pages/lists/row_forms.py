@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from dnapredict.errors import DnapredictError
 from dnapredict.service.api.team_lists import may_delete_list
 from dnapredict.service.error_responses import status_of
+from dnapredict.service.log.access_entries import Access, seen_by
 from dnapredict.service.pages.lists.list_pages import ListPages, list_not_found, worked_on
 from dnapredict.service.pages.lists.list_query import ListQuery
 from dnapredict.service.pages.lists.list_slice import slice_list
@@ -95,6 +96,8 @@ class RowForms:
             if request.method != "POST":
                 return self._deletion_page(kept, request)
             self.pages.lists.delete(kept)
+            seen_by(request).access = Access.DELETED
+            seen_by(request).list_id = kept.heading.list_id
         except DnapredictError as error:
             return error_page("This list was not deleted", str(error), status=status_of(error))
         return RedirectResponse(LIST_PAGES, 303)

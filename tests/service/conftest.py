@@ -29,12 +29,15 @@ from dnapredict.service.api.champion import Champion
 from dnapredict.service.app import build
 from dnapredict.service.auth import api_keys
 
+ADDRESS = "http://127.0.0.1"
+
 
 def client_of(
     champion: Champion, home: Path, config: ServiceConfig | None = None, *, mapping: Mapping = IDENTITY
 ) -> TestClient:
     service = build(home, champion, config=config or ServiceConfig(), mapping=mapping)
-    return TestClient(service.to_asgi(), base_url="http://127.0.0.1")
+    # As a browser says which page a form comes from; a program may say it too.
+    return TestClient(service.to_asgi(), base_url=ADDRESS, headers={"referer": f"{ADDRESS}/"})
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from tests.service.conftest import served_at
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
+from dnapredict.service.client_address import networks, request_scheme
 
 A_WORKERS_MEMORY = 1.1  # seconds, after which it reads the keys again
 PUBLIC = ["/livez", "/readyz", "/about", "/sign-in", "/static/dnapredict.css"]
@@ -51,6 +52,12 @@ def test_without_keys_this_machine_is_answered(client: TestClient) -> None:
         {"host": ""},
         {"x-forwarded-for": "192.0.2.1"},
         {"forwarded": "for=192.0.2.1"},
+        {"via": "1.1 proxy.example"},
+        {"x-real-ip": "192.0.2.1"},
+        {"x-forwarded-proto": "https"},
+        {"x-forwarded-server": "proxy.example"},
+        {"x-client-ip": "192.0.2.1"},
+        {"true-client-ip": "192.0.2.1"},
     ],
 )
 def test_without_keys_another_name_or_a_proxy_is_refused(client: TestClient, headers: dict) -> None:
@@ -118,6 +125,64 @@ def test_signing_in_gives_a_session_that_scripts_and_other_sites_cannot_use(guar
     assert guarded.get("/").status_code in (401, 303)
 
 
+def https_client(client: TestClient) -> TestClient:
+    """The same service, as a browser reaches it through a proxy that ends TLS."""
+    address = "https://dnapredict.trust.example"
+    return TestClient(client.app, base_url=address, headers={"referer": f"{address}/"}, follow_redirects=False)
+
+
+def test_over_https_a_cookie_is_bound_to_its_host_and_browsers_come_back_by_https(
+    guarded: TestClient, home: Path
+) -> None:
+    key = token(home, KeyScope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    browser = https_client(guarded)
+    answer = browser.post("/sign-in", data={"key": key})
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-dnapredict_session=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=strict"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+    assert browser.get("/").status_code == 200
+    left = browser.post("/sign-out").headers.get_list("set-cookie")
+    assert any(each.startswith('__Host-dnapredict_session="";') and "Secure" in each for each in left)
+    assert browser.get("/").status_code == 401
+
+
+def test_over_https_a_cookie_that_another_host_could_have_planted_is_not_read(guarded: TestClient, home: Path) -> None:
+    key = token(home, KeyScope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    guarded.post("/sign-in", data={"key": key})
+    session = guarded.cookies["dnapredict_session"]
+    browser = https_client(guarded)
+    assert browser.get("/", headers={"cookie": f"dnapredict_session={session}"}).status_code == 401
+    assert browser.get("/", headers={"cookie": f"__Host-dnapredict_session={session}"}).status_code == 200
+
+
+def test_without_https_no_browser_is_told_to_use_it(guarded: TestClient) -> None:
+    assert "strict-transport-security" not in guarded.get("/about").headers
+
+
+@pytest.mark.parametrize(
+    ("peer", "proxies", "reported", "scheme"),
+    [
+        ("172.18.0.1", ["172.18.0.1"], "https", "https"),
+        ("172.18.0.1", ["172.18.0.0/16"], "HTTPS", "https"),
+        ("172.18.0.1", ["172.18.0.1"], "http", "http"),
+        ("172.18.0.1", ["172.18.0.1"], "javascript", "http"),
+        ("172.18.0.1", ["172.18.0.1"], "", "http"),
+        ("172.18.0.1", [], "https", "http"),
+        ("172.18.0.9", ["172.18.0.1"], "https", "http"),
+    ],
+)
+def test_the_scheme_is_the_proxys_word_only_where_the_proxy_is_named(
+    peer: str, proxies: list[str], reported: str, scheme: str
+) -> None:
+    sent = [(b"x-forwarded-proto", reported.encode())] if reported else []
+    scope = {"type": "http", "scheme": "http", "headers": sent}
+    assert request_scheme(scope, peer=peer, proxies=networks(proxies)) == scheme
+
+
 def test_a_wrong_key_does_not_sign_in_and_is_not_repeated(guarded: TestClient) -> None:
     answer = guarded.post("/sign-in", data={"key": "zebra-4711"})
     assert answer.status_code == 403
@@ -136,3 +201,25 @@ def test_keys_lost_while_it_runs_let_nobody_in(guarded: TestClient, home: Path) 
 @pytest.mark.parametrize("headers", [{"origin": "http://[::1"}, {"host": "[::1"}])
 def test_an_address_that_is_none_is_refused_at_once(client: TestClient, headers: dict) -> None:
     assert client.post("/sign-out", headers=headers).status_code in (401, 403)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"referer": "https://evil.example/"}, 403),
+        ({"referer": "http://127.0.0.1/lists"}, 303),
+        ({"origin": "http://127.0.0.1"}, 303),
+        ({"sec-fetch-site": "same-origin"}, 303),
+        ({"sec-fetch-site": "none"}, 303),
+    ],
+)
+def test_a_form_of_a_session_says_where_it_comes_from(
+    guarded: TestClient, home: Path, headers: dict[str, str], status: int
+) -> None:
+    key = token(home, KeyScope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    guarded.post("/sign-in", data={"key": key})
+    bare = TestClient(guarded.app, base_url="http://127.0.0.1", follow_redirects=False)
+    bare.cookies = guarded.cookies
+    assert bare.post("/sign-out", headers=headers).status_code == status

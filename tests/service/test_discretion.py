@@ -46,3 +46,19 @@ def test_a_refused_request_is_not_logged_at_all() -> None:
     with pytest.raises(ValidationError) as refused:
         Age(years=MARK)  # type: ignore[arg-type]
     assert not LogRedaction().filter(record("bentoml.serve", "Exception", error=refused.value))
+
+
+@pytest.mark.parametrize("value", ["a\nINFO forged", "a\r\nforged", "\x1b[2Jforged", "a\u2028forged", "a\x00forged"])
+def test_a_logged_value_begins_no_line_of_its_own(value: str) -> None:
+    written = record("dnapredict.service", "The issuer cannot be reached at %s.", value)
+    assert LogRedaction().filter(written)
+    said = logging.Formatter().format(written)
+    assert said.isprintable()
+    assert said.startswith("The issuer cannot be reached at ")
+    assert "forged" in said
+
+
+def test_letters_of_any_language_are_logged_as_they_are() -> None:
+    written = record("dnapredict.service", "Made for %s.", "Zoë Łuczak")
+    LogRedaction().filter(written)
+    assert written.getMessage() == "Made for Zoë Łuczak."

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -101,9 +102,11 @@ def test_a_session_lasts_twelve_hours_and_cannot_be_made_up(tmp_path: Path, monk
     made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
     worker = ring(tmp_path)
     session = worker.session(made.key)
-    key_id, until, seal = session.split(".")
+    key_id, until, name, idle, seal = session.split(".")
+    assert int(until) - time.time() == pytest.approx(12 * 3_600, abs=5)
     assert worker.session_holder(session) == made.key
-    assert worker.session_holder(f"{key_id}.{int(until) + 1}.{seal}") is None
+    assert worker.session_holder(f"{key_id}.{int(until) + 1}.{name}.{idle}.{seal}") is None
+    assert worker.session_holder(f"{key_id}.{until}.{name}.{int(idle) + 1}.{seal}") is None
     assert worker.session_holder("") is None
     monkeypatch.setattr(api_keys.time, "time", lambda: float(until) + 1)
     assert worker.session_holder(session) is None
@@ -119,12 +122,13 @@ def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("held", ["", "0" * 63, "x" * 64])
 def test_an_emptied_or_damaged_session_secret_lets_no_session_in_and_is_not_replaced(tmp_path: Path, held: str) -> None:
     made = api_keys.create(tmp_path, name="x", scopes=(KeyScope.LIST,))
-    named = f"{made.key.key_id}.{int(api_keys.time.time()) + 3_600}.{'0' * 32}"
+    soon = int(time.time()) + 600
+    named = f"{made.key.key_id}.{soon}.{'0' * 32}.{soon}"
     seal = hmac.new(held.encode(), named.encode(), hashlib.sha256).hexdigest()
     secret = tmp_path / "keys" / "session.secret"
     secret.write_text(held)
     with pytest.raises(StoreError, match=r"session\.secret: this secret is damaged"):
-        ring(tmp_path).session_holder(named + seal)
+        ring(tmp_path).session_holder(f"{named}.{seal}")
     assert secret.read_text() == held
 
 

@@ -7,13 +7,14 @@ import pytest
 from starlette.testclient import TestClient
 from tests.service.test_failed_keys import sign_in
 
-from dnapredict.service.auth import api_keys
+from dnapredict.service.auth import api_keys, sessions
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 
 
 def test_signing_out_ends_the_session_also_for_a_copy_of_its_cookie(guarded: TestClient, key: str) -> None:
     sign_in(guarded, key)
     copied = dict(guarded.cookies)
+    guarded.cookies.clear()
     other = sign_in(guarded, key).cookies["dnapredict_session"]
     guarded.cookies.clear()
     assert guarded.get("/", cookies=copied).status_code == 200
@@ -78,3 +79,88 @@ def test_a_cookie_of_another_home_does_not_shut_a_home_without_keys(client: Test
     time.sleep(1.1)  # a worker's memory of the keys
     assert client.get("/").status_code == 200
     assert not (home / "keys").exists()
+
+
+def test_signing_in_again_ends_the_session_that_the_browser_had(guarded: TestClient, key: str) -> None:
+    first = sign_in(guarded, key).cookies["dnapredict_session"]
+    second = sign_in(guarded, key).cookies["dnapredict_session"]
+    assert first != second
+    guarded.cookies.clear()
+    assert guarded.get("/", cookies={"dnapredict_session": first}).status_code == 401
+    guarded.cookies.clear()
+    assert guarded.get("/", cookies={"dnapredict_session": second}).status_code == 200
+
+
+def test_a_wrong_key_ends_no_session(guarded: TestClient, key: str) -> None:
+    first = sign_in(guarded, key).cookies["dnapredict_session"]
+    sign_in(guarded, "dnap_00000000_" + "A" * 43)
+    assert guarded.get("/", cookies={"dnapredict_session": first}).status_code == 200
+
+
+class Clock:
+    """The clock of sessions, which a test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.time()
+        monkeypatch.setattr(sessions.time, "time", lambda: self.now)
+
+    def pass_minutes(self, minutes: float) -> None:
+        self.now += minutes * 60
+
+
+def test_a_session_that_nobody_uses_for_an_hour_ends(
+    guarded: TestClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    sign_in(guarded, key)
+    clock.pass_minutes(59)
+    assert guarded.get("/").status_code == 200
+    clock.pass_minutes(59)
+    assert guarded.get("/").status_code == 200
+    clock.pass_minutes(61)
+    assert guarded.get("/").status_code == 401
+
+
+def test_use_prolongs_no_session_beyond_twelve_hours(
+    guarded: TestClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    sign_in(guarded, key)
+    statuses = []
+    for _ in range(13):
+        clock.pass_minutes(58)
+        statuses.append(guarded.get("/").status_code)
+    assert statuses == [200] * 12 + [401]  # 12 * 58 minutes are less than 12 hours, 13 * 58 are more
+
+
+def test_what_a_script_fetches_by_itself_prolongs_nothing(
+    guarded: TestClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    sign_in(guarded, key)
+    clock.pass_minutes(40)
+    answer = guarded.get("/", headers={"sec-fetch-dest": "empty"})
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    clock.pass_minutes(30)
+    assert guarded.get("/").status_code == 401
+
+
+def test_signing_out_ends_every_renewed_copy_of_the_session(
+    guarded: TestClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    first = sign_in(guarded, key).cookies["dnapredict_session"]
+    clock.pass_minutes(30)
+    guarded.get("/")
+    renewed = guarded.cookies["dnapredict_session"]
+    assert renewed != first
+    guarded.post("/sign-out", follow_redirects=False)
+    for copy in (first, renewed):
+        guarded.cookies.clear()
+        assert guarded.get("/", cookies={"dnapredict_session": copy}).status_code == 401
+
+
+def test_a_session_that_has_just_begun_is_not_sent_again(guarded: TestClient, key: str) -> None:
+    sign_in(guarded, key)
+    assert "set-cookie" not in guarded.get("/").headers

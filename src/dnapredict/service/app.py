@@ -44,6 +44,7 @@ from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
 from dnapredict.service.middleware.access_trail import AccessTrail
+from dnapredict.service.middleware.ambiguous_requests import UnambiguousHeaders, UniqueJsonKeys
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
 from dnapredict.service.middleware.safe_responses import PlainErrors, SecurityHeaders
@@ -173,6 +174,7 @@ def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: 
     service.add_asgi_middleware(Metrics, route_of=route_of)
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainErrors, private=private)
+    service.add_asgi_middleware(UnambiguousHeaders)
     service.add_asgi_middleware(
         AccessControl,
         accounts=accounts,
@@ -192,6 +194,7 @@ def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: 
         seconds_to_answer=limits.seconds_to_answer,
         guarded=lambda path: guarded(path) and not is_live(path),
     )
+    service.add_asgi_middleware(UniqueJsonKeys)
 
 
 def _anonymous_rate(settings: Anonymous) -> AnonymousRate:

@@ -1,7 +1,7 @@
-"""The client address of a request, which distinguishes anonymous clients.
+"""The client address of a request, which distinguishes anonymous clients, and the scheme that the client uses.
 
-`X-Forwarded-For` is trusted only if the connection comes from a configured proxy, and then only its last
-entry that is not such a proxy: entries further left may have been written by the client.
+`X-Forwarded-For` and `X-Forwarded-Proto` are trusted only if the connection comes from a configured proxy, and of the
+first only the last entry that is not such a proxy: entries further left may have been written by the client.
 """
 
 import ipaddress
@@ -16,6 +16,7 @@ from starlette.types import Scope
 ADDRESS: Final = "dnapredict.address"
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 _IPV6_HOST_PREFIX: Final = 64
+_SCHEMES: Final = ("http", "https")
 
 
 def networks(texts: Sequence[str]) -> Networks:
@@ -54,6 +55,13 @@ def client_address(scope: Scope, *, peer: str, proxies: Networks) -> str:
         if not in_networks(entry, proxies):
             return grouped(entry)
     return grouped(peer)
+
+
+def request_scheme(scope: Scope, *, peer: str, proxies: Networks) -> str:
+    """The scheme by which the client reaches the service: what its proxy reports, or that of the connection."""
+    reported = Headers(scope=scope).get("x-forwarded-proto", "").strip().lower()
+    own: str = scope.get("scheme", "http")
+    return reported if reported in _SCHEMES and in_networks(peer, proxies) else own
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

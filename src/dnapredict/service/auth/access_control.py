@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,8 +33,9 @@ from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid import TokenHolder
 from dnapredict.service.auth.openid_people import PersonHolder
 from dnapredict.service.auth.permissions import first_page, may_reach
+from dnapredict.service.auth.session_cookie import SESSION_COOKIE, cookie, renewing
 from dnapredict.service.auth.staff import PERSON, SIGNED_IN, THIS_MACHINE
-from dnapredict.service.client_address import ADDRESS, Networks, client_address
+from dnapredict.service.client_address import ADDRESS, Networks, client_address, request_scheme
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.answer_entries import REQUESTED_BY
@@ -106,7 +106,6 @@ class FailedKeys:
         return count
 
 
-SESSION_COOKIE: Final = "dnapredict_session"
 SIGN_IN: Final = "/sign-in"
 ABOUT: Final = "/about"
 ACCESSIBILITY: Final = "/accessibility"
@@ -122,7 +121,11 @@ _PUBLIC: Final = frozenset({"/livez", "/healthz", "/readyz", SIGN_IN, ABOUT, ACC
 # Length of the part that identifies a session; the rest is the seal, which is stored nowhere.
 _NAMED: Final = 52
 _API_PREFIX: Final = "/v1/"
-_PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
+# Headers that proxies add: with any of them, a request does not come from a person at this machine.
+_PROXIED: Final = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
+_PROXIED_PREFIX: Final = "x-forwarded-"
 _FORM: Final = "application/x-www-form-urlencoded"
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -162,6 +165,7 @@ class AccessControl:
         # Not the ASGI scope's client: uvicorn overwrites it with a header that any local client can send.
         peer = connection.peer if connection else (scope.get("client") or ("",))[0]
         scope[ADDRESS] = client_address(scope, peer=peer, proxies=self.proxies)
+        scope["scheme"] = request_scheme(scope, peer=peer, proxies=self.proxies)
         refusal = await self._refusal(scope)
         if HOLDER in scope:
             REQUESTED_BY.set(scope[HOLDER].key_id)
@@ -171,6 +175,8 @@ class AccessControl:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
             refusal = self.anonymous(scope) or refusal
+        if HOLDER in scope and refusal is None:
+            send = renewing(scope, send, self.accounts)
         await (self.app if refusal is None else refusal)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
@@ -207,6 +213,8 @@ class AccessControl:
         if key is None:
             return self._wrong_key(scope, headers) or _sign_in_or_401(scope, headers)
         scope[PERSON] = key.person
+        if scope["method"] in _CHANGING and not _bearer(headers) and not _names_this_site(headers):
+            return json_error(403, _WITHOUT_ORIGIN)
         if not may_reach(key.held, scope["path"]):
             return _forbidden(scope, headers, key)
         scope[HOLDER] = key
@@ -226,7 +234,7 @@ class AccessControl:
     def _own_holder(self, scope: Scope, headers: Headers) -> Key | PersonHolder | None:
         """The holder of a key of ours, or of a session."""
         token = _bearer(headers)
-        session = "" if token else HTTPConnection(scope).cookies.get(SESSION_COOKIE, "")
+        session = "" if token else cookie(scope, SESSION_COOKIE)
         key = self.accounts.session_holder(session) if session else self.ring.holder(token)
         if key is not None:
             scope[PERSON] = key.person
@@ -270,6 +278,9 @@ def _bearer(headers: Headers) -> str:
 
 
 _THIS_MACHINE: Final = "this machine"
+_WITHOUT_ORIGIN: Final = (
+    "The browser did not say which page sent this (Origin, Sec-Fetch-Site or Referer). Allow it to, or use another one."
+)
 _NOT_YOURS: Final = (
     "You are signed in as a {role}. This role may not open this page. The person who runs dnapredict can change it."
 )
@@ -285,7 +296,7 @@ def _is_of_this_machine(scope: Scope, headers: Headers) -> bool:
     return (
         _is_loopback(arrived_at)
         and (_is_loopback(name) or name == "localhost")
-        and not any(header in headers for header in _PROXIED)
+        and not any(header in _PROXIED or header.startswith(_PROXIED_PREFIX) for header in headers)
     )
 
 
@@ -303,6 +314,13 @@ def _is_cross_site(headers: Headers) -> bool:
         return True
     origin = headers.get("origin")
     return origin is not None and _netloc_of(origin) != headers.get("host", "")
+
+
+def _names_this_site(headers: Headers) -> bool:
+    """Whether a form says that a page of this site sent it; every browser of the last years does, in one of these."""
+    if "sec-fetch-site" in headers or "origin" in headers:
+        return not _is_cross_site(headers)
+    return _netloc_of(headers.get("referer", "")) == headers.get("host", "")
 
 
 def _netloc_of(address: str) -> str | None:

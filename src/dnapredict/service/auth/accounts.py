@@ -52,6 +52,16 @@ class Accounts:
         holder = self.ring.session_holder(session)
         return self.people.session_holder(session) if holder is None and self.flow is not None else holder
 
+    def renewed_session(self, session: str) -> str | None:
+        """The session that the browser of an accepted request keeps from now on; None if the one that it has will do.
+
+        Raises
+        ------
+        StoreError
+            If the secret of the sessions cannot be read.
+        """
+        return self.ring.renewed_session(session) or self.people.renewed_session(session)
+
     def end_session(self, session: str) -> None:
         """End a session for every worker.
 

@@ -293,6 +293,10 @@ class KeyRing:
         key_id = self._sessions.holder(session) if self._may_be_sealed(session) else None
         return None if key_id is None else self.valid_key(key_id)
 
+    def renewed_session(self, session: str) -> str | None:
+        """A session with a new end of its idle time; None if it is not one of these, or does not need one yet."""
+        return self._sessions.renewed(session) if self._may_be_sealed(session) else None
+
     def end_session(self, session: str) -> None:
         """End a session for every worker, so that a copy of its cookie is useless.
 

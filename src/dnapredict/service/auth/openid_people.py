@@ -96,6 +96,10 @@ class OpenIdPeople:
         holder = self.sessions.holder(session)
         return None if holder is None else self._find(holder)
 
+    def renewed_session(self, session: str) -> str | None:
+        """A session with a new end of its idle time; None if it is not one of these, or does not need one yet."""
+        return self.sessions.renewed(session) if _is_of_person(session) else None
+
     def end_session(self, session: str) -> None:
         """End a session for every worker.
 

@@ -19,7 +19,12 @@ from dnapredict.data.files.digests import read_or_make
 from dnapredict.errors import StoreError
 
 SESSION_SECONDS: Final = 12 * 3600
-"""How long a session lasts: a long working day."""
+"""How long a session lasts at most: a long working day."""
+IDLE_SECONDS: Final = 3600
+"""How long a session lasts that nobody uses, as in NIST SP 800-63B: a computer in a clinic is left open."""
+
+# A session in use is sent again at most this often, so that not every answer carries a cookie.
+_SECONDS_BETWEEN_RENEWALS: Final = 300
 
 # A clock that is set back must not make an ended session valid again.
 _SECONDS_KEPT: Final = 86_400
@@ -27,7 +32,8 @@ _ENDED: Final = "ended-sessions"
 _SECRET: Final = "session.secret"  # noqa: S105 - the name of a file
 # The holder is a key (8 digits) or a person whom an issuer named (16 digits).
 _SESSION: Final = re.compile(
-    r"(?P<holder>(?:[0-9a-f]{8}){1,2})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})(?P<seal>[0-9a-f]{64})"
+    r"(?P<holder>(?:[0-9a-f]{8}){1,2})\.(?P<until>[0-9]{1,12})\.(?P<name>[0-9a-f]{32})"
+    r"\.(?P<idle>[0-9]{1,12})\.(?P<seal>[0-9a-f]{64})"
 )
 
 
@@ -40,13 +46,21 @@ class Sessions:
         self._secret = b""
 
     def start(self, holder: str) -> str:
-        """A new session: the id of its holder, its end, and a random name, sealed."""
+        """A new session: the id of its holder, its end, a random name, and its end if nobody uses it, sealed."""
         until = int(time.time()) + SESSION_SECONDS
-        named = f"{holder}.{until}.{secrets.token_hex(16)}"
-        return named + self.seal(named)
+        return self._text(holder, until, secrets.token_hex(16))
+
+    def renewed(self, session: str) -> str | None:
+        """A valid session with a new end of its idle time; None while the one that it has is nearly as late."""
+        match = self._sealed(session)
+        if match is None:
+            return None
+        until = int(match["until"])
+        is_late = _idle_end(until) - int(match["idle"]) < _SECONDS_BETWEEN_RENEWALS
+        return None if is_late else self._text(match["holder"], until, match["name"])
 
     def holder(self, session: str) -> str | None:
-        """The id of the holder of a session; None if it was not sealed here, has expired or was ended.
+        """The id of the holder of a session; None if it was not sealed here, has expired, was idle or was ended.
 
         Raises
         ------
@@ -54,12 +68,12 @@ class Sessions:
             If the ended sessions cannot be read.
         """
         match = self._sealed(session)
-        if match is None or int(match["until"]) < time.time() or self._is_ended(match["name"]):
+        if match is None or self._is_over(match) or self._is_ended(match["name"]):
             return None
         return match["holder"]
 
     def end(self, session: str) -> None:
-        """End a session for every worker, so that a copy of its cookie is useless.
+        """End a session for every worker, so that a copy of its cookie, renewed or not, is useless.
 
         Raises
         ------
@@ -94,10 +108,18 @@ class Sessions:
         self._secret = self._secret or read_or_make(self._folder / _SECRET)
         return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 
+    def _text(self, holder: str, until: int, name: str) -> str:
+        named = f"{holder}.{until}.{name}.{_idle_end(until)}"
+        return f"{named}.{self.seal(named)}"
+
+    @staticmethod
+    def _is_over(match: re.Match[str]) -> bool:
+        return min(int(match["until"]), int(match["idle"])) < time.time()
+
     def _sealed(self, session: str) -> re.Match[str] | None:
         """The parts of a session whose seal is valid."""
         match = _SESSION.fullmatch(session)
-        named = session[: match.start("seal")] if match else ""
+        named = session[: match.end("idle")] if match else ""
         return match if match and hmac.compare_digest(match["seal"], self.seal(named)) else None
 
     def _is_ended(self, name: str) -> bool:
@@ -108,6 +130,11 @@ class Sessions:
         except OSError as error:
             raise StoreError(f"{self._folder / _ENDED}: cannot be read ({type(error).__name__}).") from None
         return True
+
+
+def _idle_end(until: int) -> int:
+    """When a session that is used now, and ends at `until`, ends if nobody uses it again."""
+    return min(until, int(time.time()) + IDLE_SECONDS)
 
 
 def _remove_outdated(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Redact the service's log: it may hold no patient's value.
+"""Redact the service's log: it may hold no patient's value, and no value may begin a line of its own.
 
 Libraries log the values at fault: BentoML writes a traceback for every bad request, and pydantic, pandas and DuckDB
 quote the cell. Only the type and code line of their exceptions are logged, and the template of their warnings.
@@ -29,6 +29,7 @@ class LogRedaction(logging.Filter):
             record.exc_info = record.exc_text = record.stack_info = None
         elif not record.name.startswith(_OURS) and record.levelno >= logging.WARNING:
             record.args = ()
+        _escape(record)
         return True
 
 
@@ -40,6 +41,17 @@ def redact_logs() -> None:
             handler.addFilter(redaction)
     logging.captureWarnings(True)
     logging.getLogger(_OURS).setLevel(logging.INFO)
+
+
+def _escape(record: logging.LogRecord) -> None:
+    """Escape line breaks and control characters of a message: a logged value must not look like another line."""
+    message = record.getMessage()
+    if not message.isprintable():
+        record.msg, record.args = "".join(map(_escaped, message)), ()
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def _name(kind: type[BaseException] | None) -> str:

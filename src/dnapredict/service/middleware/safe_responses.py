@@ -165,6 +165,9 @@ SECURITY_HEADERS: Final = {
 # A response can hold a patient's appointment, so neither a browser nor a proxy may cache it.
 _NOT_KEPT: Final = "no-store"
 _KEPT_AN_HOUR: Final = "max-age=3600"
+# Browsers that came by https use nothing else for a year, for this host and those beneath it.
+_HTTPS_ONLY: Final = "strict-transport-security"
+_A_YEAR: Final = "max-age=31536000; includeSubDomains"
 # These headers would reveal which software runs here.
 _REMOVED: Final = ("server", "x-bentoml-request-id")
 
@@ -191,6 +194,9 @@ class SecurityHeaders:
                 # A page with inline styles, such as a report, sets its own policy.
                 policy = headers.get(_POLICY, SECURITY_HEADERS[_POLICY])
                 headers.update({**SECURITY_HEADERS, "cache-control": kept, _POLICY: policy})
+                # Access control has replaced the scheme by what a trusted proxy reports.
+                if scope.get("scheme") == "https":
+                    headers[_HTTPS_ONLY] = _A_YEAR
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.errors import DataError, StoreError
 from dnapredict.service.auth import sign_in_links
-from dnapredict.service.auth.access_control import SESSION_COOKIE, SIGN_IN, FailedKeys
+from dnapredict.service.auth.access_control import SIGN_IN, FailedKeys
 from dnapredict.service.auth.accounts import Accounts
 from dnapredict.service.auth.after_sign_in import (
     ASKED,
@@ -26,6 +26,7 @@ from dnapredict.service.auth.after_sign_in import (
 from dnapredict.service.auth.api_keys import Key, KeyRing
 from dnapredict.service.auth.openid_sign_in import COOKIE, OPENID, RETURN, SECONDS, SignInRefused
 from dnapredict.service.auth.permissions import first_page, may_reach
+from dnapredict.service.auth.session_cookie import SESSION_COOKIE, cookie, delete_cookie, is_secure, set_cookie
 from dnapredict.service.auth.sign_in_links import LINK
 from dnapredict.service.call_outcomes import BARRIER_WORDS, OFFER_WORDS, WORDS
 from dnapredict.service.client_address import ADDRESS
@@ -204,14 +205,12 @@ class SignInPages:
             return error_page("There is no such page", _NO_ISSUER, status=404)
         asked = request.query_params.get(ASKED, "")
         try:
-            address, cookie = flow.begin(asked if is_own_page(asked) else "")
+            address, begun = flow.begin(asked if is_own_page(asked) else "")
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(address, 303)
         # Lax, since the browser comes back from another site.
-        response.set_cookie(
-            COOKIE, cookie, max_age=SECONDS, path=OPENID, httponly=True, samesite="lax", secure=flow.is_secure
-        )
+        set_cookie(response, COOKIE, begun, max_age=SECONDS, lax=True, secure=flow.is_secure)
         return response
 
     def from_issuer(self, request: Request) -> Response:
@@ -220,39 +219,43 @@ class SignInPages:
         if flow is None:
             return error_page("There is no such page", _NO_ISSUER, status=404)
         try:
-            done = flow.finish(_once(request), request.cookies.get(COOKIE, ""))
+            done = flow.finish(_once(request), cookie(request.scope, COOKIE))
+            self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
             address = page_after_sign_in(done.asked, done.holder.held)
             # A page with a refresh, not a redirect: browsers would treat a redirect as coming from the issuer's site
             # and not send the session.
             response = page("signed_in.html", here="", address=address)
-            _set_session(response, done.session, secure=flow.is_secure)
+            set_cookie(response, SESSION_COOKIE, done.session, secure=flow.is_secure)
             _note_signed_in(request, done.holder.key_id)
         except SignInRefused as refusal:
             response = self._form("", complaint=str(refusal), field="openid", status=403)
         except StoreError as error:
             response = _unavailable(error)
-        response.delete_cookie(COOKIE, path=OPENID, httponly=True, samesite="lax", secure=flow.is_secure)
+        delete_cookie(response, COOKIE, secure=flow.is_secure)
         return response
 
     def sign_out(self, request: Request) -> Response:
         """End the session, in every copy of its cookie."""
         try:
-            self.accounts.end_session(request.cookies.get(SESSION_COOKIE, ""))
+            self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
             seen_by(request).access = Access.SIGNED_OUT
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
-        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-        response.delete_cookie(WORKED_ON, httponly=True, samesite="strict")  # of the person who signs out
+        secure = is_secure(request.scope)
+        delete_cookie(response, SESSION_COOKIE, secure=secure)
+        delete_cookie(response, WORKED_ON, secure=secure)  # of the person who signs out
         return response
 
     def _signed_in(self, request: Request, key: Key, asked: str, unsent: "UnsentForm | None" = None) -> Response:
+        # A new session for each sign-in; the one that the browser had, whoever's it was, ends.
+        self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
         _note_signed_in(request, key.key_id)
         session, address = self.ring.session(key), page_after_sign_in(asked, key.held)
         if unsent is None or not may_reach(key.held, unsent.path):
             return with_session(request, session, address)
         response = page("unsent_form.html", here="", signed_in_as=key.person.words, unsent=unsent, address=address)
-        _set_session(response, session, secure=request.url.scheme == "https")
+        set_cookie(response, SESSION_COOKIE, session, secure=is_secure(request.scope))
         return response
 
     def _form(
@@ -303,12 +306,8 @@ def _note_signed_in(request: Request, key_id: str) -> None:
 def with_session(request: Request, session: str, address: str) -> Response:
     """A redirect to `address` with a new session; an earlier session of the browser is never continued."""
     response = RedirectResponse(address, 303)
-    _set_session(response, session, secure=request.url.scheme == "https")
+    set_cookie(response, SESSION_COOKIE, session, secure=is_secure(request.scope))
     return response
-
-
-def _set_session(response: Response, session: str, *, secure: bool) -> None:
-    response.set_cookie(SESSION_COOKIE, session, httponly=True, samesite="strict", secure=secure)
 
 
 def _once(request: Request) -> dict[str, str]:

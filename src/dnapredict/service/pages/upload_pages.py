@@ -73,7 +73,7 @@ class UploadPages:
             upload = PendingUpload(*await uploaded(request))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
-        return await self._answer(_Reading(upload, lambda progress: self._read(upload, progress)))
+        return await self._answer(request, _Reading(upload, lambda progress: self._read(upload, progress)))
 
     async def columns(self, request: Request) -> Response:
         """Score the uploaded list with the meanings that were chosen for its columns."""
@@ -90,7 +90,7 @@ class UploadPages:
             except ColumnsUnclear as unclear:
                 return _QuestionPage(unclear.question, ticket, complaint=str(unclear))
 
-        return await self._answer(_Reading(upload, read))
+        return await self._answer(request, _Reading(upload, read))
 
     def _read(self, upload: PendingUpload, progress: Callable[[int], None]) -> "ReadUpload | _QuestionPage":
         scoring = self.pages.scoring
@@ -98,7 +98,7 @@ class UploadPages:
         question = scoring.question(read)
         return read if question is None else _QuestionPage(question, scoring.wait_for_columns(upload))
 
-    async def _answer(self, reading: "_Reading") -> Response:
+    async def _answer(self, request: Request, reading: "_Reading") -> Response:
         """The list once it is scored, or a question or error; where that takes longer, a page with the progress."""
         if reading.is_long:
             return StreamingResponse(self._steps(reading), media_type="text/html")
@@ -107,7 +107,7 @@ class UploadPages:
             if isinstance(read, _QuestionPage):
                 return page("upload_columns.html", here=UPLOAD, status=400 if read.complaint else 200, **read.shown)
             if read.table.num_rows < _LONG_ROWS:
-                return _shown(await run_in_threadpool(self.pages.scoring.upload, read))
+                return _shown(request, await run_in_threadpool(self.pages.scoring.upload, read))
         except DnapredictError as error:
             return _form(complaint=str(error), status=status_of(error))
         return StreamingResponse(self._steps(reading), media_type="text/html")
@@ -223,5 +223,5 @@ def _form(*, complaint: str = "", status: int = 200) -> Response:
     return page("upload_page.html", here=UPLOAD, status=status, complaint=complaint)
 
 
-def _shown(kept: KeptList) -> Response:
-    return worked_on(kept, RedirectResponse(list_address(kept.heading.list_id), 303))
+def _shown(request: Request, kept: KeptList) -> Response:
+    return worked_on(request, kept, RedirectResponse(list_address(kept.heading.list_id), 303))

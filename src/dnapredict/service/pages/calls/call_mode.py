@@ -124,7 +124,7 @@ class CallMode:
             return call.line_page(number, form=form, complaint=f"The outcome was recorded, but not the note.{why}")
         if form.outcome is Outcome.WITHDRAWN:
             return RedirectResponse(call.address(number), 303)
-        return worked_on(call.kept, call.go_on(after=number, said=number))
+        return worked_on(call.request, call.kept, call.go_on(after=number, said=number))
 
     def _search(self, call: CallView, *, body: str) -> Response:
         words = CallForm.of(body).fields.get("words", "").strip()[:_LONGEST_QUERY]

@@ -62,7 +62,7 @@ class EntryForms:
                 return self._conflict_page(request, kept, form, changed.last)
         except DnapredictError as error:
             return error_page("This was not recorded", str(error), status=status_of(error))
-        return worked_on(kept, RedirectResponse(f"{_back(request, kept, form.line)}#said", 303))
+        return worked_on(request, kept, RedirectResponse(f"{_back(request, kept, form.line)}#said", 303))
 
     def _conflict_page(self, request: Request, kept: KeptList, form: PostedForm, last: RecordedAction) -> Response:
         """Show the outcome that somebody else recorded in the meantime, and ask for confirmation."""

@@ -16,6 +16,7 @@ from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.api.scoring_endpoints import file_response, with_opt_outs
 from dnapredict.service.api.team_lists import TeamLists, has_own_lists, may_delete_list
 from dnapredict.service.api.uploaded_lists import ListScoring
+from dnapredict.service.auth.session_cookie import cookie, is_secure, set_cookie
 from dnapredict.service.call_actions import Actions, RecordedAction
 from dnapredict.service.call_outcomes import Outcome
 from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
@@ -275,7 +276,7 @@ class ListPages:
 
         Without it, a list that another team scores would replace the one that the callers have open.
         """
-        list_id = request.cookies.get(WORKED_ON, "")
+        list_id = cookie(request.scope, WORKED_ON)
         kept = self.lists.shown(self.lists.last_export(list_id)) if list_id else None
         return None if kept is None or _is_over(kept) else kept
 
@@ -314,9 +315,10 @@ class ListPages:
         return {"week": week, "week_words": _week_words(week)}
 
 
-def worked_on(kept: KeptList, response: Response) -> Response:
+def worked_on(request: Request, kept: KeptList, response: Response) -> Response:
     """The response, with a cookie that makes this list the first one in this browser."""
-    response.set_cookie(WORKED_ON, kept.heading.list_id, max_age=_SECONDS_A_WEEK, httponly=True, samesite="strict")
+    list_id, secure = kept.heading.list_id, is_secure(request.scope)
+    set_cookie(response, WORKED_ON, list_id, max_age=_SECONDS_A_WEEK, secure=secure)
     return response
 
 

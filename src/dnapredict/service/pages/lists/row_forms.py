@@ -62,7 +62,7 @@ class RowForms:
             return error_page("The row was not scored", _GONE, status=404)
         left = kept.heading.counts.not_scored
         query = ListQuery.of(request.query_params).query(show="not-scored" if left else "to-call", mended=form.line)
-        return worked_on(kept, RedirectResponse(f"{list_address(list_id)}{query}#list", 303))
+        return worked_on(request, kept, RedirectResponse(f"{list_address(list_id)}{query}#list", 303))
 
     def _cells(self, list_id: str, fields: Mapping[str, str]) -> dict[str, str]:
         """The new values by the column of the file."""

@@ -46,7 +46,8 @@ def test_a_large_effect_is_planned_with_enough_missed_appointments_to_claim_it(d
     inputs = TrialInputs(calls_a_week=80, share_missed=0.25, share_held_out=0.5, design_effect=design)
     size = size_for(inputs, 0.3)
     missed = size.called * 0.25 * 0.3
-    assert norm.sf((FEWEST_MISSED - missed) / np.sqrt(design * missed)) == pytest.approx(0.99, abs=0.001)
+    # So large an effect is found wherever enough are missed.
+    assert norm.sf((FEWEST_MISSED - 0.5 - missed) / np.sqrt(design * missed)) == pytest.approx(0.8, abs=0.01)
     assert detectable_relative_risk(inputs, weeks=0.8) is None  # what chance explains, and too few to claim
 
 

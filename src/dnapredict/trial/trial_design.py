@@ -30,8 +30,8 @@ INTRACLUSTER_CORRELATION: Final = 0.15
 FEWEST_MISSED: Final = 20
 """Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""
 
-# A planned trial expects so many standard errors more, and 99 of 100 trials have enough.
-_MARGIN: Final = 2.33
+# From this chance of enough missed appointments on, a size needs no addition for it.
+_NEARLY_SURE: Final = 0.99
 _POWER: Final = 0.80
 _ALPHA: Final = 0.05
 _ALPHA_OF_LOOKS: Final = 0.005
@@ -137,8 +137,9 @@ def size_for(inputs: TrialInputs, relative_risk: float = EVIDENCE_RELATIVE_RISK)
     null = max(alternative, math.sqrt(pooled * (1 - pooled) / (held_out_share * (1 - held_out_share))))
     errors = inputs.critical * null + float(norm.ppf(inputs.power)) * alternative
     total = inputs.design_effect * (errors / (missed - called)) ** 2
-    # A large effect is seen in few appointments, of which too few are missed to claim it.
-    total = max(total, _expected_missed(inputs) / _fewest_missed_of_one(inputs, relative_risk))
+    # A large effect is seen in few appointments, of which too few may be missed to claim it.
+    if _chance_of_enough_missed(inputs, relative_risk, total) < _NEARLY_SURE:
+        total = float(brentq(lambda size: _chance_of_claim(inputs, relative_risk, size) - inputs.power, 1.0, 1e9))
     return TrialSize(
         called=math.ceil(total * (1 - held_out_share)),
         held_out=math.ceil(total * held_out_share),
@@ -146,15 +147,15 @@ def size_for(inputs: TrialInputs, relative_risk: float = EVIDENCE_RELATIVE_RISK)
     )
 
 
-def _expected_missed(inputs: TrialInputs) -> float:
-    """The expected missed appointments of an arm that has `FEWEST_MISSED` of them in 99 of 100 trials."""
-    margin = _MARGIN * math.sqrt(inputs.design_effect)
-    return ((margin + math.sqrt(margin**2 + 4 * FEWEST_MISSED)) / 2) ** 2
+def _chance_of_enough_missed(inputs: TrialInputs, relative_risk: float, appointments: float) -> float:
+    """The chance that both arms have enough missed appointments for a claim."""
+    shares = (inputs.share_held_out, (1 - inputs.share_held_out) * relative_risk)
+    expected = np.array([appointments * inputs.share_missed * share for share in shares])
+    return float(norm.sf((FEWEST_MISSED - 0.5 - expected) / np.sqrt(inputs.design_effect * expected)).prod())
 
 
-def _fewest_missed_of_one(inputs: TrialInputs, relative_risk: float) -> float:
-    """The expected missed appointments of the arm with fewer of them, for each appointment of the trial."""
-    return inputs.share_missed * min(inputs.share_held_out, (1 - inputs.share_held_out) * relative_risk)
+def _chance_of_claim(inputs: TrialInputs, relative_risk: float, appointments: float) -> float:
+    return power_of(inputs, relative_risk, appointments) * _chance_of_enough_missed(inputs, relative_risk, appointments)
 
 
 def detectable_relative_risk(inputs: TrialInputs, *, weeks: float) -> float | None:
@@ -171,7 +172,7 @@ def detectable_relative_risk(inputs: TrialInputs, *, weeks: float) -> float | No
     if appointments <= 0 or power_of(inputs, smallest, appointments) < inputs.power:
         return None
     found = float(brentq(lambda risk: power_of(inputs, risk, appointments) - inputs.power, smallest, largest))
-    return found if appointments * _fewest_missed_of_one(inputs, found) >= _expected_missed(inputs) else None
+    return found if _chance_of_enough_missed(inputs, found, appointments) >= inputs.power else None
 
 
 def design_effect(appointments: NDArray[np.int64], correlation: float = INTRACLUSTER_CORRELATION) -> float:

@@ -58,13 +58,13 @@ class _Content:
 
     def of(self, numbers: Iterable[int]) -> dict[int, ContactDetails]:
         """The details of these lines; those that the file does not have are left out."""
-        text = b"\n" + self.details
         found = {}
         for number in numbers:
-            start = text.find(b"\n%d " % number)
-            if start >= 0:
-                _, _, row = text[start + 1 :].partition(b"\n")[0].partition(b" ")
-                found[number] = _from_json(row)
+            label = b"%d " % number
+            start = 0 if self.details.startswith(label) else self.details.find(b"\n" + label) + 1
+            if start or self.details.startswith(label):
+                end = self.details.find(b"\n", start)
+                found[number] = _from_json(self.details[start + len(label) : end if end >= 0 else None])
         return found
 
     def all(self) -> dict[int, ContactDetails]:

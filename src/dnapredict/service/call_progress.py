@@ -149,7 +149,9 @@ class PlannedCallsCache:
         with self._changing:
             before = self._cached.pop(key, None)
         is_valid = before is not None and before[0] == config
-        found = before if before is not None and is_valid else (config, planned_calls(day, lists=lists(), config=config))
+        found = (
+            before if before is not None and is_valid else (config, planned_calls(day, lists=lists(), config=config))
+        )
         with self._changing:
             self._cached[key] = found
             while len(self._cached) > _VIEWS_CACHED:

@@ -53,6 +53,11 @@ def cell_text(cell: Any) -> str | None:
     >>> cell_text(1234567890123456789)
     '1.23456789012346E+18'
     """
+    if type(cell) is str:  # most cells
+        text = cell.strip()
+        return None if text in EMPTY_CELLS else text
+    if cell is None:
+        return None
     if isinstance(cell, datetime.datetime):
         return _to_the_second(cell).isoformat(sep=" ")
     if isinstance(cell, datetime.timedelta):
@@ -62,7 +67,7 @@ def cell_text(cell: Any) -> str | None:
         return _to_the_second(day).time().isoformat()
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return _number(cell)
-    text = "" if cell is None else str(cell).strip()
+    text = str(cell).strip()
     return None if text in EMPTY_CELLS else text
 
 

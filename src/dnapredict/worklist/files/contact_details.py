@@ -41,6 +41,8 @@ _HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
 _SECONDS_OF_A_DRAFT: Final = 3_600
 # The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
+# Made once: `json.dumps` makes one for each row.
+_ROWS: Final = json.JSONEncoder(separators=(",", ":"))
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 
@@ -299,7 +301,7 @@ def _plain(content: _Content) -> bytes:
 def _as_json(details: ContactDetails) -> bytes:
     birth_date = details.birth_date and details.birth_date.isoformat()
     row = [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
-    return json.dumps(row, separators=(",", ":")).encode()
+    return _ROWS.encode(row).encode()
 
 
 def _from_json(row: bytes) -> ContactDetails:

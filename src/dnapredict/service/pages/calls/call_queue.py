@@ -21,7 +21,6 @@ from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.list_cache import ListCache
 
 
-
 @dataclass(frozen=True)
 class WaitingLine:
     """A line of a list with a remaining call: its number from 1, appointment, next step, and when to call back.
@@ -119,12 +118,15 @@ def call_queue(
     if assigned:
         handed_over = ((line, assigned.get(line.number, "")) for line in lines)
         lines = [replace(line, assigned_to=colleague) if colleague else line for line, colleague in handed_over]
-    now_due = _with_steps(lines, NextStep.CALL_BACK, NextStep.CALL, person=person)
+    by_step: dict[NextStep, list[WaitingLine]] = {step: [] for step in NextStep}
+    for line in lines:
+        by_step[line.step].append(line)
+    now_due = _in_order(by_step, NextStep.CALL_BACK, NextStep.CALL, person=person)
     return CallQueue(
         ready=tuple(line for line in now_due if not line.assigned_to or _is_of(line, person)),
         with_colleagues=tuple(line for line in now_due if line.assigned_to and not _is_of(line, person)),
-        later=_with_steps(lines, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME),
-        to_write=_with_steps(lines, NextStep.WRITE),
+        later=tuple(_in_order(by_step, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME)),
+        to_write=tuple(_in_order(by_step, NextStep.WRITE)),
         over=len(calls) - len(to_come),
     )
 
@@ -230,7 +232,10 @@ def _plan_of(kept: KeptList, unanswered_action: str, most_attempts: int) -> _Cal
 
 def _has_call_back(done: Sequence[RecordedAction], now: datetime.datetime) -> bool:
     """Whether somebody asked to be called back in the last month."""
-    return any(each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR for each in done)
+    for each in done:  # a loop: of thousands of appointments with actions, few have a call-back
+        if each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR:
+            return True
+    return False
 
 
 def _lines(
@@ -272,12 +277,13 @@ def _is_of(line: WaitingLine, person: str) -> bool:
     return bool(person) and line.assigned_to.casefold() == person.casefold()
 
 
-def _with_steps(lines: Iterable[WaitingLine], *steps: NextStep, person: str = "") -> tuple[WaitingLine, ...]:
+def _in_order(
+    by_step: Mapping[NextStep, Sequence[WaitingLine]], *steps: NextStep, person: str = ""
+) -> list[WaitingLine]:
     """The lines with one of the steps, in the order of the steps; the person's own first, call-backs by time."""
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
-    def place(line: WaitingLine) -> tuple[int, bool, datetime.datetime, int]:
-        is_own = bool(line.assigned_to) and _is_of(line, person)
-        return steps.index(line.step), not is_own, line.call_back_at or latest, line.number
+    def place(line: WaitingLine) -> tuple[bool, datetime.datetime, int]:
+        return not (line.assigned_to and _is_of(line, person)), line.call_back_at or latest, line.number
 
-    return tuple(sorted((line for line in lines if line.step in steps), key=place))
+    return [line for step in steps for line in sorted(by_step[step], key=place)]

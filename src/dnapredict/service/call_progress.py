@@ -92,7 +92,7 @@ class PlannedCalls:
     numbers
         The number of planned calls of each group; an appointment on several lists counts once.
     specialties
-        The specialty of each clinic and site according to the newest list that has one; the scoring log has clinics only.
+        The specialty of each clinic and site according to the newest list that has one; the log has clinics only.
     """
 
     numbers: Mapping[str, int]
@@ -100,7 +100,7 @@ class PlannedCalls:
 
 
 def planned_calls(day: datetime.date, *, lists: Iterable[KeptList], config: WorklistConfig) -> PlannedCalls:
-    """The calls that the lists of the week of `day` plan; `lists` has the newest first, and older ones for specialties."""
+    """The calls that the lists of the week of `day` plan; `lists`, newest first, has older ones for specialties too."""
     since, until = moments_of_week(day)
     specialties: dict[tuple[str, str], str] = {}
     clinics: dict[str, tuple[str, str]] = {}

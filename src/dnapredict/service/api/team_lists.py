@@ -155,7 +155,7 @@ class TeamLists:
         return tuple(heading for heading in list_store.headings(self.home) if may_open(heading))
 
     def states(self, headings: Iterable[Heading]) -> Hashable:
-        """The ids of lists, and the states of their files: what was derived from the lists is valid as long as it is."""
+        """The ids and file states of lists: what was derived from the lists is valid as long as these are the same."""
         return list_store.shown_states(self.home, [heading.list_id for heading in headings])
 
     def current(self) -> tuple[Heading, ...]:

@@ -216,7 +216,7 @@ class CallOutlook:
             return True
         if now - self.last_at < _HOURS_BETWEEN:
             return False
-        if _OFFICE_HOURS <= self.parts and local.date() > self.last_day:
+        if self.parts >= _OFFICE_HOURS and local.date() > self.last_day:
             return True
         return _part_of_day(local) not in self.parts
 

@@ -22,8 +22,8 @@ from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
-from dnapredict.worklist.files.list_cache import LISTS_CACHED
 from dnapredict.worklist.files.latest_list import latest, latest_file, save_latest
+from dnapredict.worklist.files.list_cache import LISTS_CACHED
 from dnapredict.worklist.files.list_files import (
     ASSIGNED,
     CONTACTS,

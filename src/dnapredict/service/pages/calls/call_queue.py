@@ -232,10 +232,7 @@ def _plan_of(kept: KeptList, unanswered_action: str, most_attempts: int) -> _Cal
 
 def _has_call_back(done: Sequence[RecordedAction], now: datetime.datetime) -> bool:
     """Whether somebody asked to be called back in the last month."""
-    for each in done:  # a loop: of thousands of appointments with actions, few have a call-back
-        if each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR:
-            return True
-    return False
+    return any(each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR for each in done)
 
 
 def _lines(

@@ -185,7 +185,7 @@ def choice_of(text: str | None, choices: type[Choice]) -> Choice | None:
     (<Barrier.WORK: 'work'>, None)
     """
     try:
-        return choices(text)
+        return None if text is None else choices(text)
     except ValueError:
         return None
 

@@ -64,7 +64,8 @@ class ListSlice:
     @property
     def numbers(self) -> Sequence[int]:
         """The numbers of the lines on all pages, from 1."""
-        return (self.order + 1).tolist()
+        numbers: list[int] = (self.order + 1).tolist()
+        return numbers
 
 
 class _ListedRows:
@@ -196,8 +197,9 @@ def _sorted(lines: pa.Table, is_shown: pa.ChunkedArray, sort: str) -> NDArray[np
         _NUMBER, pa.array(np.arange(lines.num_rows))
     )
     shown = numbered.filter(is_shown)
-    order = pc.sort_indices(shown, [(column, "ascending"), *by_risk, (_NUMBER, "ascending")])
-    return shown[_NUMBER].take(order).to_numpy()
+    places = pc.sort_indices(shown, [(column, "ascending"), *by_risk, (_NUMBER, "ascending")])
+    order: NDArray[np.int64] = shown[_NUMBER].take(places).to_numpy()
+    return order
 
 
 def _with_known_filters(list_query: ListQuery, **there: Mapping[str, str]) -> ListQuery:

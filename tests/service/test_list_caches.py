@@ -126,17 +126,15 @@ def test_each_of_two_processes_knows_at_once_what_the_other_recorded(
 def test_a_week_of_another_log_is_read_again(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     today = datetime.datetime.now(datetime.UTC).date()
-    Actions(ScoringLog(other), Hashes(other)).record("l", line("b", "EYE"), Outcome.CONFIRMED)
-    log = ScoringLog(home)
+    log, other_log = ScoringLog(home), ScoringLog(other)
+    Actions(other_log, Hashes(other)).record("l", line("b", "EYE"), Outcome.CONFIRMED)
+    other_log.close()  # only then is everything in one file
     actions = Actions(log, Hashes(home))
     actions.record("l", line("a"), Outcome.NO_ANSWER)
     assert [each.clinic for each in actions.of_week(today)] == ["ENT1"]
     log.close()
-    (home / "scoring-log.db").unlink()
-    for path in [*home.glob("scoring-log.db-*")]:
-        path.unlink()
-    ScoringLog(other).close()
-    (other / "scoring-log.db").rename(home / "scoring-log.db")
+    assert not [*home.glob("scoring-log.db-*"), *other.glob("scoring-log.db-*")]
+    (other / "scoring-log.db").replace(home / "scoring-log.db")
     assert [each.clinic for each in actions.of_week(today)] == ["EYE"]
 
 

@@ -4,9 +4,9 @@ The claims: uploaded in under 10 s as CSV and as XLSX, a page in under 0.3 s, an
 outcome to the page of the next patient (median response times, until the whole response is received). Times in seconds
 depend on the load of the machine. The processor time of the service for each request is therefore given too, and the
 upload time is also divided by the time that scoring the same rows takes in this process, measured before and after it:
-at most 3 for CSV. The list is that of the demo with new appointment numbers and dates of next week; times of day are
-unchanged, and a repeated appointment is that of another patient, so that 6,000 of them are calls. Of these, 3,000 have
-an outcome before anything is measured.
+at most 3 for CSV. Each figure is printed with its goal. The list is that of the demo with new appointment numbers and
+dates of next week; times of day are unchanged, and a repeated appointment is that of another patient, so that 6,000 of
+them are calls. Of these, 3,000 have an outcome before anything is measured.
 `python -m benchmarks.service_lists [HOME]`; without a home, that of `dnapredict demo` is made.
 """
 
@@ -81,10 +81,42 @@ def main() -> None:
     Path("benchmarks/out").mkdir(parents=True, exist_ok=True)
     Path("benchmarks/out/service_lists.json").write_text(text + "\n")
     print(text)
-    assert all(each["median_s"] < MOST_UPLOAD_S for each in found["uploads"].values())
-    assert found["uploads"]["csv"]["to_scoring"] < MOST_TO_SCORING
-    for name, most in MOST_MS.items():
-        assert found[name]["median_ms"] < most, name
+    judged = list(judgements(found))
+    print(f"{'figure':32}{'measured':>10}{'goal':>10}")
+    for each in judged:
+        print(each.words)
+    missed = [each.name for each in judged if not each.is_met]
+    assert not missed, f"missed: {', '.join(missed)}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A figure beside its goal, which it must be below."""
+
+    name: str
+    unit: str
+    figure: float
+    goal: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure is below its goal."""
+        return self.figure < self.goal
+
+    @property
+    def words(self) -> str:
+        """The figure and its goal as a line of a table."""
+        said = "met" if self.is_met else "MISSED"
+        return f"{f'{self.name} ({self.unit})':32}{self.figure:>10,.2f}{self.goal:>10,} {said}"
+
+
+def judgements(found: dict[str, Any]) -> Iterator[Judgement]:
+    """Each figure that has a goal."""
+    for name, goal in MOST_MS.items():
+        yield Judgement(name, "ms", found[name]["median_ms"], goal)
+    for form, figures in found["uploads"].items():
+        yield Judgement(f"{form} upload", "s", figures["median_s"], MOST_UPLOAD_S)
+    yield Judgement("csv upload", "times scoring", found["uploads"]["csv"]["to_scoring"], MOST_TO_SCORING)
 
 
 def folder_with_calls(place: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.service.call_actions import ClinicCalls
-from dnapredict.service.call_progress import CallProgress, CallWeek, week_progress
+from dnapredict.service.call_progress import CallProgress, CallWeek, planned_calls, week_progress
 from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
 WEDNESDAY = datetime.date(2026, 7, 1)
@@ -37,7 +37,7 @@ LISTS = (
 
 def week(day: datetime.date = WEDNESDAY, **changes: object) -> CallWeek:
     config = WorklistConfig.model_validate(SHIPPED.model_dump() | changes)
-    return week_progress(day, calls=CALLS, lists=LISTS, config=config)
+    return week_progress(day, calls=CALLS, planned=planned_calls(day, lists=LISTS, config=config), config=config)
 
 
 def figures(parts: tuple[CallProgress, ...]) -> dict[str, tuple[int, int, int]]:
@@ -80,6 +80,7 @@ def test_teams_are_told_apart_by_clinic_site_or_specialty(named: dict[str, tuple
 
 
 def test_a_week_without_lists_and_calls_is_empty() -> None:
-    found = week_progress(WEDNESDAY, calls=(), lists=(), config=SHIPPED)
+    planned = planned_calls(WEDNESDAY, lists=(), config=SHIPPED)
+    found = week_progress(WEDNESDAY, calls=(), planned=planned, config=SHIPPED)
     assert found.whole == CallProgress("", 0, 0, 0)
     assert found.whole.words == "0 of 0 calls made"

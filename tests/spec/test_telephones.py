@@ -67,3 +67,9 @@ def test_of_any_text_no_digit_is_made_up(cell: str):
     assert (
         len(digits) <= sum(character.isdigit() for character in cell) + len(telephones_in(cell)) or "e" in cell.lower()
     )
+
+
+@given(cell=st.text(alphabet="0123456789 ", max_size=16))
+def test_a_cell_with_one_usual_number_is_read_as_any_other(cell):
+    # A tab at the end changes nothing about a cell, and takes it the long way.
+    assert telephones_in(cell) == telephones_in(cell + "\t")

@@ -297,6 +297,46 @@ def test_a_secret_that_an_editor_ended_with_a_line_is_the_same_each_time(tmp_pat
     assert Ledger(tmp_path.with_name("copy")).plan("second", [CALL], listed=[("c", "p")]) == ()
 
 
+def of_form_4(path: Path) -> None:
+    """Make the database what an earlier release wrote: without the index by patient."""
+    with sqlite3.connect(path) as connection:
+        connection.executescript("DROP INDEX listed_of_patient; PRAGMA user_version = 4;")
+    connection.close()
+    calls_database._checked.clear()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_database_without_the_index_by_patient_is_upgraded_with_its_rows(path, recorded):
+    of_form_4(path)
+    assert Ledger(path.parents[1], recorded).known(ROWS).opted_out == {0}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
+        assert connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'listed_of_patient'").fetchone()
+    connection.close()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_changed_event_is_found_also_in_a_database_of_form_4(path, recorded):
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE events SET patient = 'x' WHERE effect = 'opted out'")
+    connection.close()
+    of_form_4(path)
+    with pytest.raises(calls_database.UnusableError, match="damaged"):
+        Ledger(path.parents[1], recorded).verify()
+    calls_database._checked.clear()
+    assert Ledger(path.parents[1], recorded).known(ROWS).opted_out == {0}  # rebuilt from the log
+
+
+@pytest.mark.parametrize("known_by", ["the log", "a list", "an entry"])
+def test_an_opt_out_covers_every_appointment_of_the_patient_however_that_is_known(tmp_path, recorded, known_by):
+    ledger = Ledger(tmp_path, recorded)
+    ledger.plan("first", [], listed=[("c", "p")] if known_by == "a list" else [])
+    name = "a" if known_by == "an entry" else "c"
+    hashes = {each: ledger.hashed("appointment", each) for each in (name, "e")}
+    logged = {hashes["c"]: ledger.hashed("patient", "p")} if known_by == "the log" else {}
+    assert ledger.opted_out(list(hashes.values()), patients_of=lambda _: logged) == {hashes[name]}
+
+
 # Databases of earlier releases, which had one row for each appointment.
 
 EARLIER = """

@@ -14,7 +14,14 @@ from sqlalchemy import Connection, Row, select
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 from dnapredict.service.call_outcomes import NO_DETAILS, CallDetails, Outcome
-from dnapredict.service.log.action_feed import VALUES_AT_ONCE, LogPosition, RecordedAppointments, in_parts
+from dnapredict.service.log.action_feed import (
+    VALUES_AT_ONCE,
+    LastAction,
+    LastActions,
+    LogPosition,
+    RecordedAppointments,
+    in_parts,
+)
 from dnapredict.service.log.answer_entries import REQUESTED_BY, Hashes
 from dnapredict.service.log.log_tables import ACTIONS, ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -22,6 +29,7 @@ from dnapredict.worklist.calls.attempts import CallEntry
 from dnapredict.worklist.calls.calls_database import UnusableError
 from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.files.kept_list import KeptList
+from dnapredict.worklist.files.list_cache import ListCache
 from dnapredict.worklist.plan.working_days import LOCAL_ZONE
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -87,9 +95,9 @@ class WeekEntry:
     barrier: str | None
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "WeekEntry":
-        """The entry of a row of the log."""
-        return cls(row.appointment, row.list, Outcome(row.outcome), row.barrier)
+    def of(cls, last: LastAction) -> "WeekEntry":
+        """The entry of an action of the log."""
+        return cls(last.appointment, last.list_id, Outcome(last.outcome), last.barrier)
 
 
 class ListedAppointments:
@@ -101,7 +109,7 @@ class ListedAppointments:
 
     def __init__(self, appointment_ids: Iterable[str]) -> None:
         """Hash and read nothing yet."""
-        self._ids = tuple(appointment_ids)
+        self._ids = dict.fromkeys(appointment_ids)
         self._hashed: Mapping[str, str] | None = None
         self._entries: dict[str, tuple[RecordedAction, ...]] = {}
         self._read_up_to: LogPosition | None = None
@@ -110,6 +118,10 @@ class ListedAppointments:
     def __iter__(self) -> Iterator[str]:
         """The appointments, in their order."""
         return iter(self._ids)
+
+    def __contains__(self, appointment_id: object) -> bool:
+        """Whether the appointment is one of them."""
+        return appointment_id in self._ids
 
     def by_hash(self, hash_of: Callable[[str], str]) -> Mapping[str, str]:
         """The appointments by their hash."""
@@ -140,19 +152,16 @@ class ListedAppointments:
             return dict(self._entries)
 
 
-_LISTS_KEPT: Final = 4
-_listed: tuple[tuple[KeptList, ListedAppointments], ...] = ()
+def _listed(kept: KeptList) -> ListedAppointments:
+    return ListedAppointments(dict.fromkeys(kept.page_rows["appointment_id"].drop_null().to_pylist()))
+
+
+_LISTED: Final = ListCache(_listed)
 
 
 def listed_appointments(kept: KeptList) -> ListedAppointments:
-    """All appointments of a list; those of the last few lists are at hand. A changed list is another `KeptList`."""
-    global _listed  # noqa: PLW0603 - a cache by identity, since a table of rows has no hash
-    for one, listed in _listed:
-        if one is kept:
-            return listed
-    listed = ListedAppointments(dict.fromkeys(kept.page_rows["appointment_id"].drop_null().to_pylist()))
-    _listed = ((kept, listed), *_listed[: _LISTS_KEPT - 1])
-    return listed
+    """All appointments of a list; those of the last few lists are cached."""
+    return _LISTED.of(kept)
 
 
 class Actions:
@@ -163,6 +172,7 @@ class Actions:
         self._log = log
         self._ledger = ledger
         self._recorded = RecordedAppointments(log)
+        self._last_actions = LastActions(log, self._recorded)
         # A page asks several times for the hashes of a whole list.
         self._hash_once = lru_cache(maxsize=_HASHES_KEPT)(partial(hashes.of, "appointment"))
 
@@ -340,8 +350,8 @@ class Actions:
             If the log cannot be read.
         """
         counts: dict[tuple[str, str], Counter[Outcome]] = {}
-        for row in self._last_of_week(day):
-            counts.setdefault((row.clinic or "", row.site or ""), Counter())[Outcome(row.outcome)] += 1
+        for last in self._last_of_week(day):
+            counts.setdefault((last.clinic or "", last.site or ""), Counter())[Outcome(last.outcome)] += 1
         return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
 
     def _call_backs(self) -> Iterable[Row[Any]]:
@@ -361,11 +371,10 @@ class Actions:
         entries = map(WeekEntry.of, self._last_of_week(day))
         return tuple(entry for entry in entries if entry.outcome is not Outcome.WITHDRAWN)
 
-    def _last_of_week(self, day: datetime.date) -> Iterable[Row[Any]]:
-        """The last entry about each appointment in the week of `day`."""
+    def _last_of_week(self, day: datetime.date) -> Iterable[LastAction]:
+        """The last action about each appointment in the week of `day`."""
         since, until = (moment.isoformat() for moment in moments_of_week(day))
-        during = select(ACTIONS).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
-        return {row.appointment: row for row in self._log.query(during.order_by(ACTIONS.c.number))}.values()
+        return self._last_actions.within(since, until).values()
 
     def _of(self, hashes: Sequence[str]) -> Iterable[Row[Any]]:
         """Entries about these appointments, oldest first within each appointment."""

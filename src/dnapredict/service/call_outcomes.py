@@ -184,7 +184,10 @@ def choice_of(text: str | None, choices: type[Choice]) -> Choice | None:
     >>> choice_of("work", Barrier), choice_of("weather", Barrier)
     (<Barrier.WORK: 'work'>, None)
     """
-    return choices(text) if text in {each.value for each in choices} else None
+    try:
+        return None if text is None else choices(text)
+    except ValueError:
+        return None
 
 
 def _lower(text: str) -> str:

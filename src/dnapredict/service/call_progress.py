@@ -1,8 +1,9 @@
 """Progress of the calls: of one list, and of the week against the capacity in `serving/worklist.toml`."""
 
 import datetime
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,9 @@ _WORKING_DAYS: Final = 5
 _NO_TEAM: Final = "No team named"
 _NO_CLINIC: Final = "No clinic named"
 _CLINIC_COLUMNS: Final = ("clinic_code", "site_code", SPECIALTY)
+_CALL_COLUMNS: Final = ("appointment_id", "clinic_code", "site_code")
+# Each team has a view of its own lists; a view takes a few kB.
+_VIEWS_CACHED: Final = 64
 
 Grouping = Callable[[str, str], str]
 """Maps clinic and site to the group that makes the call: a team, a clinic, or "" where there are no groups."""
@@ -79,11 +83,87 @@ def list_progress(calls: Iterable[str], latest: Mapping[str, RecordedAction]) ->
     return CallProgress("", len(done), sum(not each.outcome.reached for each in done), len(unique))
 
 
+@dataclass(frozen=True)
+class PlannedCalls:
+    """The calls that the lists of a week plan.
+
+    Attributes
+    ----------
+    numbers
+        The number of planned calls of each group; an appointment on several lists counts once.
+    specialties
+        The specialty of each clinic and site according to the newest list that has one; the log has clinics only.
+    """
+
+    numbers: Mapping[str, int]
+    specialties: Mapping[tuple[str, str], str]
+
+
+def planned_calls(day: datetime.date, *, lists: Iterable[KeptList], config: WorklistConfig) -> PlannedCalls:
+    """The calls that the lists of the week of `day` plan; `lists`, newest first, has older ones for specialties too."""
+    since, until = moments_of_week(day)
+    specialties: dict[tuple[str, str], str] = {}
+    clinics: dict[str, tuple[str, str]] = {}
+    for each in lists:
+        _note_specialties(each, specialties)
+        if since <= each.heading.created_at < until:
+            _note_calls(each, clinics)
+    group_of = _grouping(config, specialties)
+    groups = Counter(clinics.values())
+    numbers: Counter[str] = Counter()
+    for (clinic, site), count in groups.items():
+        numbers[group_of(clinic, site)] += count
+    return PlannedCalls(dict(numbers), specialties)
+
+
+class PlannedCallsCache:
+    """The planned calls of the last views of lists, so that a page does not read every list of the week.
+
+    They are computed again if a list was added, changed or deleted, or with another configuration or week.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is cached yet."""
+        self._cached: dict[Hashable, tuple[WorklistConfig, PlannedCalls]] = {}
+        self._changing = threading.Lock()
+
+    def of(
+        self,
+        day: datetime.date,
+        *,
+        states: Hashable,
+        lists: Callable[[], Iterable[KeptList]],
+        config: WorklistConfig,
+    ) -> PlannedCalls:
+        """As `planned_calls`.
+
+        Parameters
+        ----------
+        states
+            The ids of the lists and the states of their files, read before the lists: a list that is written meanwhile
+            has another state at the next request.
+        lists
+            Reads the lists, newest first; not called if the result is cached.
+        """
+        key = (moments_of_week(day), states)
+        with self._changing:
+            before = self._cached.pop(key, None)
+        is_valid = before is not None and before[0] == config
+        found = (
+            before if before is not None and is_valid else (config, planned_calls(day, lists=lists(), config=config))
+        )
+        with self._changing:
+            self._cached[key] = found
+            while len(self._cached) > _VIEWS_CACHED:
+                del self._cached[next(iter(self._cached))]
+        return found[1]
+
+
 def week_progress(
     day: datetime.date,
     *,
     calls: Sequence[ClinicCalls],
-    lists: Sequence[KeptList],
+    planned: PlannedCalls,
     config: WorklistConfig,
 ) -> CallWeek:
     """Progress and capacity of the week that contains `day`.
@@ -91,12 +171,10 @@ def week_progress(
     The capacity is the configured weekly number, reduced for bank holidays; without one, it is the number of
     calls on the lists that were scored in that week, each appointment counted once.
     """
-    group_of = _grouping(config, lists)
-    made, nobody = _made(calls, group_of)
-    planned = _planned(_scored_in_week(lists, day), group_of)
-    numbers = _weekly_numbers(config, {*made, *planned}, day)
-    capacity = planned | numbers
-    names = [*numbers, *sorted({*made, *planned} - {*numbers})]
+    made, nobody = _made(calls, _grouping(config, planned.specialties))
+    numbers = _weekly_numbers(config, {*made, *planned.numbers}, day)
+    capacity = {**planned.numbers, **numbers}
+    names = [*numbers, *sorted({*made, *planned.numbers} - {*numbers})]
     parts = tuple(CallProgress(name, made[name], nobody[name], capacity.get(name, 0)) for name in names)
     return CallWeek(
         monday=day - datetime.timedelta(days=day.weekday()),
@@ -141,10 +219,9 @@ def _scaled(number: int, day: datetime.date) -> int:
     return max(1, number * working_days.working_days_of_week(week) // _WORKING_DAYS)
 
 
-def _grouping(config: WorklistConfig, lists: Iterable[KeptList]) -> Grouping:
+def _grouping(config: WorklistConfig, specialties: Mapping[tuple[str, str], str]) -> Grouping:
     by = _by(config)
     if by == "team":
-        specialties = _specialties(lists)
         return lambda clinic, site: _team(config, clinic, site, specialties.get((clinic, site), ""))
     return lambda clinic, _: (clinic or _NO_CLINIC) if by else ""
 
@@ -157,14 +234,20 @@ def _team(config: WorklistConfig, clinic: str, site: str, specialty: str) -> str
     return _NO_TEAM
 
 
-def _specialties(lists: Iterable[KeptList]) -> dict[tuple[str, str], str]:
-    """The specialty of each clinic according to the newest list that has one; the log holds clinics only."""
-    specialties: dict[tuple[str, str], str] = {}
-    for each in lists:
-        for row in each.page_rows.select(_CLINIC_COLUMNS).group_by(_CLINIC_COLUMNS).aggregate([]).to_pylist():
-            if row[SPECIALTY]:
-                specialties.setdefault((row["clinic_code"] or "", row["site_code"] or ""), row[SPECIALTY])
-    return specialties
+def _note_specialties(kept: KeptList, specialties: dict[tuple[str, str], str]) -> None:
+    """Add the specialty of each clinic of a list that no newer list has."""
+    for row in kept.page_rows.select(_CLINIC_COLUMNS).group_by(_CLINIC_COLUMNS).aggregate([]).to_pylist():
+        if row[SPECIALTY]:
+            specialties.setdefault((row["clinic_code"] or "", row["site_code"] or ""), row[SPECIALTY])
+
+
+def _note_calls(kept: KeptList, clinics: dict[str, tuple[str, str]]) -> None:
+    """Add clinic and site of each call of a list whose appointment is on no newer list."""
+    rows = kept.page_rows
+    is_call = pc.and_(pc.fill_null(rows["selected"], False), pc.is_valid(rows["appointment_id"]))
+    called = rows.select(_CALL_COLUMNS).filter(is_call)
+    for appointment, clinic, site in zip(*(column.to_pylist() for column in called.columns), strict=True):
+        clinics.setdefault(appointment, (clinic or "", site or ""))
 
 
 def _made(calls: Sequence[ClinicCalls], group_of: Grouping) -> tuple[Counter[str], Counter[str]]:
@@ -175,21 +258,3 @@ def _made(calls: Sequence[ClinicCalls], group_of: Grouping) -> tuple[Counter[str
         made[group] += each.worked_on
         nobody[group] += each.worked_on - each.reached
     return made, nobody
-
-
-def _scored_in_week(lists: Iterable[KeptList], day: datetime.date) -> list[KeptList]:
-    since, until = moments_of_week(day)
-    return [each for each in lists if since <= each.heading.created_at < until]
-
-
-def _planned(lists: Iterable[KeptList], group_of: Grouping) -> dict[str, int]:
-    """The number of calls on these lists; an appointment on several lists counts once."""
-    groups: dict[str, str] = {}
-    for each in lists:
-        rows = each.page_rows
-        # A tenth of the rows: a page of each list of the week asks for them.
-        is_call = pc.and_(pc.fill_null(rows["selected"], False), pc.is_valid(rows["appointment_id"]))
-        called = rows.select(["appointment_id", "clinic_code", "site_code"]).filter(is_call)
-        for appointment, clinic, site in zip(*(column.to_pylist() for column in called.columns), strict=True):
-            groups.setdefault(appointment, group_of(clinic or "", site or ""))
-    return dict(Counter(groups.values()))

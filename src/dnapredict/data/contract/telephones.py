@@ -18,6 +18,8 @@ _SCIENTIFIC: Final = re.compile(r"\d(?:\.\d+)?E\+?\d{1,2}", re.IGNORECASE)
 _FRACTION: Final = re.compile(r"\.0+$")
 # Between two numbers in one cell; a mapping's `combine` puts " | " between columns.
 _BETWEEN: Final = re.compile(r"\s*(?:[/;,|\n]|\bor\b)\s*", re.IGNORECASE)
+# A number as it is dialled within the country, and nothing else in the cell: most cells of most lists.
+_USUAL: Final = re.compile(r" *0[1-9][0-9 ]*")
 _FEWEST_DIGITS: Final = 7
 _MOST_DIGITS: Final = 15
 _NOTHING: Final = frozenset({*(word.lower() for word in NOT_RECORDED), *SAYS_NOTHING})
@@ -30,6 +32,8 @@ def telephones_in(cell: str) -> tuple[str, ...]:
     >>> telephones_in("07700 900123 / 0151 496 0000"), telephones_in("No mobile"), telephones_in("0")
     (('07700 900123', '0151 496 0000'), (), ())
     """
+    if _USUAL.fullmatch(cell):
+        return (" ".join(cell.split()),)
     parts = [part for part in _BETWEEN.split(cell.strip()) if part]
     if len(parts) > 1 and not all(_digits(part) >= _FEWEST_DIGITS for part in parts):
         parts = [cell.strip()]  # "01234 567890, ext 12" is one number

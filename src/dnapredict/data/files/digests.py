@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Final
 from dnapredict.data.files.atomic_write import write_once
 from dnapredict.errors import StoreError
 
+# Made once: `json.dumps` makes one for each entry.
+_ENTRIES: Final = json.JSONEncoder(allow_nan=False, sort_keys=True)
 FIRST_SEAL: Final = "0" * 64
 """The seal before the first entry."""
 
@@ -32,7 +34,7 @@ def entry_seal(values: Sequence[Any], *, previous: str, key: bytes = b"") -> str
         With a key the seal is an HMAC, which nobody can make without the key; without one anybody can
         check the chain.
     """
-    text = (previous + json.dumps(values, allow_nan=False, sort_keys=True)).encode()
+    text = (previous + _ENTRIES.encode(values)).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest() if key else hashlib.sha256(text).hexdigest()
 
 

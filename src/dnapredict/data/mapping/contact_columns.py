@@ -11,6 +11,7 @@ from typing import Final, cast
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import CONTACT_COLUMNS, CONTACT_NAMES, Column, Kind
@@ -60,7 +61,11 @@ def read_contacts(table: ir.Table, mapping: Mapping, workspace: Workspace) -> pa
     """The contact columns of `table`, which has the columns of joined files, as in `contact_rows`."""
     sources = contact_sources(table.columns, mapping)
     columns = {column.name: _value(table, column, sources[column.name], mapping) for column in _known(sources)}
-    return workspace.backend.to_pyarrow(table.select(ROW_NUMBER, **columns))
+    rows = workspace.backend.to_pyarrow(table.select(ROW_NUMBER, **columns))
+    for place, name in enumerate(rows.column_names):
+        if name in columns and contract_column(name).kind is Kind.DATE:
+            rows = rows.set_column(place, name, _plausible_births(rows[name]))
+    return rows
 
 
 def contact_sources(columns: tuple[str, ...], mapping: Mapping) -> dict[str, ColumnSource]:
@@ -98,11 +103,23 @@ def _whole(value: ir.Value) -> ir.StringValue:
     return text.re_replace(r"\.0$", "") if value.type().is_floating() else text
 
 
-def _birth_date(value: ir.Value, origin: ColumnSource, mapping: Mapping) -> ir.DateValue:
+def _birth_date(value: ir.Value, origin: ColumnSource, mapping: Mapping) -> ir.TimestampValue:
     parsed = parse(value, contract_column("starts_at"), zone=mapping.timezone, formats=origin.formats)
     day = cast(ir.TimestampValue, parsed.local)
-    # The engine reads a year of two digits up to 68 as one from 2000 on.
-    this_year = datetime.datetime.now(datetime.UTC).year
     if any("%y" in pattern for pattern in origin.formats):
+        # The engine reads a year of two digits up to 68 as one from 2000 on.
+        this_year = datetime.datetime.now(datetime.UTC).year
         day = ibis.ifelse(day.year() > this_year, day - ibis.interval(years=100), day)
-    return ibis.ifelse(day.year().between(this_year - _OLDEST_YEARS, this_year), day.date(), ibis.null("date"))
+    return day
+
+
+def _plausible_births(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The dates of these times, null where nobody who is alive can have been born then.
+
+    In Arrow, since the engine would parse the text of a date again for each mention of it.
+    """
+    this_year = datetime.datetime.now(datetime.UTC).year
+    years = pc.year(moments)
+    is_plausible = pc.and_(pc.greater_equal(years, this_year - _OLDEST_YEARS), pc.less_equal(years, this_year))
+    days = pc.floor_temporal(moments, unit="day")
+    return pc.if_else(is_plausible, days, pa.scalar(None, days.type)).cast(pa.date32())

@@ -53,6 +53,8 @@ def cell_text(cell: Any) -> str | None:
     >>> cell_text(1234567890123456789)
     '1.23456789012346E+18'
     """
+    if type(cell) is str or cell is None:  # most cells
+        return _bare(cell or "")
     if isinstance(cell, datetime.datetime):
         return _to_the_second(cell).isoformat(sep=" ")
     if isinstance(cell, datetime.timedelta):
@@ -62,7 +64,11 @@ def cell_text(cell: Any) -> str | None:
         return _to_the_second(day).time().isoformat()
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return _number(cell)
-    text = "" if cell is None else str(cell).strip()
+    return _bare(str(cell))
+
+
+def _bare(text: str) -> str | None:
+    text = text.strip()
     return None if text in EMPTY_CELLS else text
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -173,6 +173,10 @@ class TeamLists:
     def headings(self) -> tuple[Heading, ...]:
         """The headings of all lists that the person may open, newest first."""
         return tuple(heading for heading in list_store.headings(self.home) if may_open(heading))
+
+    def states(self, headings: Iterable[Heading]) -> Hashable:
+        """The ids and file states of lists: what was derived from the lists is valid as long as these are the same."""
+        return list_store.shown_states(self.home, [heading.list_id for heading in headings])
 
     def current(self) -> tuple[Heading, ...]:
         """The lists that the person's team works on, newest first: not over, and without a later export."""

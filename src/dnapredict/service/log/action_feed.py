@@ -6,7 +6,7 @@ log at most once a second, however many pages are open.
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -195,6 +195,74 @@ class RecordedAppointments:
         """The actions from `number` on."""
         columns = select(ACTIONS.c.number, ACTIONS.c.seal, ACTIONS.c.appointment)
         return self._log.query(columns.where(ACTIONS.c.number >= number).order_by(ACTIONS.c.number))
+
+
+_WEEKS_KEPT: Final = 4
+_OF_A_WEEK: Final = (
+    ACTIONS.c.at,
+    ACTIONS.c.appointment,
+    ACTIONS.c.list,
+    ACTIONS.c.clinic,
+    ACTIONS.c.site,
+    ACTIONS.c.outcome,
+    ACTIONS.c.barrier,
+)
+
+
+@dataclass(frozen=True)
+class LastAction:
+    """What was recorded last about an appointment within a period; the appointment is a keyed hash."""
+
+    appointment: str
+    list_id: str
+    clinic: str | None
+    site: str | None
+    outcome: str
+    barrier: str | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "LastAction":
+        """The action of a row of the log."""
+        return cls(row.appointment, row.list, row.clinic, row.site, row.outcome, row.barrier)
+
+
+class LastActions:
+    """The last action about each appointment within a period, such as a week, for the last few periods.
+
+    The actions of a period are read once by a worker, and then only what was added to the log: in the middle of a week
+    there are thousands, and each page shows the progress of the week.
+    """
+
+    def __init__(self, log: ScoringLog, recorded: RecordedAppointments) -> None:
+        """Read nothing yet; `recorded` tells what was added to `log`."""
+        self._log = log
+        self._recorded = recorded
+        self._read: dict[tuple[str, str], tuple[LogPosition | None, Mapping[str, LastAction]]] = {}
+        self._reading = threading.Lock()
+
+    def within(self, since: str, until: str) -> Mapping[str, LastAction]:
+        """The last action about each appointment that was recorded from `since` to before `until` (UTC, ISO format).
+
+        The same object as before if nothing was added in the period.
+
+        Raises
+        ------
+        StoreError
+            If the log cannot be read.
+        """
+        with self._reading:
+            before, known = self._read.pop((since, until), (None, {}))
+            position, added = self._recorded.added(before)
+            if added is None:
+                during = select(*_OF_A_WEEK).where(ACTIONS.c.at >= since, ACTIONS.c.at < until)
+                last = position.number if position else 0
+                known, added = {}, self._log.query(during.where(ACTIONS.c.number <= last).order_by(ACTIONS.c.number))
+            new = {row.appointment: LastAction.of(row) for row in added if since <= row.at < until}
+            known = {**known, **new} if new else known
+            self._read[since, until] = (position, known)
+            while len(self._read) > _WEEKS_KEPT:
+                del self._read[next(iter(self._read))]
+            return known
 
 
 def in_parts(hashes: Sequence[str]) -> Iterator[Sequence[str]]:

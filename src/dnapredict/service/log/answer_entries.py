@@ -63,6 +63,8 @@ class Hashes:
 # The key id of the current request; middleware sets it, and worker threads inherit the context.
 REQUESTED_BY: ContextVar[str] = ContextVar("REQUESTED_BY", default="this machine")
 _REASONS: Final = (1, 2, 3)
+# Made once: `json.dumps` makes one for each row.
+_INPUTS: Final = json.JSONEncoder(sort_keys=True)
 
 
 class AnswerLog:
@@ -118,7 +120,7 @@ class AnswerLog:
         return {
             "appointment": self._hashes.of("appointment", str(appointment)),
             "patient": None if patient is None else self._hashes.of("patient", str(patient)),
-            "inputs": self._hashes.of("inputs", json.dumps(row, sort_keys=True)),
+            "inputs": self._hashes.of("inputs", _INPUTS.encode(row)),
             "reasons": " ".join(factor for factor in factors if factor),
             **{name: line[name] for name in ("probability", "band", "rank", "selected", "action", "error")},
         }

@@ -10,6 +10,7 @@ entry, `secret` a check value of the hashing secret.
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, MetaData, Table, Text, insert, select, update
@@ -107,6 +108,7 @@ ENTRIES: Final = {"answer": ANSWERS, "action": ACTIONS, "access": ACCESSES, "anc
 _CHAINS_OWN: Final = ("number", "seal", "form")
 
 
+@cache
 def entry_columns(table: Table) -> tuple[str, ...]:
     """The columns of an entry of `table`, without those of the chain (number, seal, form)."""
     return tuple(column.name for column in table.columns if column.name not in _CHAINS_OWN)

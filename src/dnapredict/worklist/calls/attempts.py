@@ -30,6 +30,7 @@ _NO_OPT_OUT: Final = frozenset[Effect]({"calls wished", "withdrawn"})
 _NOON: Final = 12
 _EVENING: Final = 17
 _HOURS_BETWEEN: Final = datetime.timedelta(hours=2)
+_OFFICE_HOURS: Final = frozenset({"morning", "afternoon"})
 
 
 class CallEvent(NamedTuple):
@@ -149,6 +150,77 @@ def attempts(entries: Sequence[CallEntry]) -> list[CallEntry]:
     return events_since(REACHED, valid_events(entries), effects=UNANSWERED)
 
 
+@dataclass(frozen=True)
+class CallOutlook:
+    """What the entries about an appointment say about further calls; `step` then depends on the time only.
+
+    Attributes
+    ----------
+    settled
+        The next step, if it does not depend on the time.
+    call_back_at
+        When the patient asked to be called back.
+    last_at
+        Time of the last call that reached nobody; None if there was none.
+    last_day, parts
+        Local date of that call, and the parts of the day in which calls were tried.
+    """
+
+    settled: NextStep | None = None
+    call_back_at: datetime.datetime | None = None
+    last_at: datetime.datetime | None = None
+    last_day: datetime.date | None = None
+    parts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        entries: Sequence[CallEntry],
+        *,
+        most_attempts: int,
+        zone: datetime.tzinfo,
+        exported_at: datetime.datetime | None = None,
+    ) -> "CallOutlook":
+        """The outlook after these entries; the parameters are those of `next_step`."""
+        valid = valid_events(entries)
+        last = valid[-1] if valid and not _is_outdated(valid[-1], exported_at) else None
+        if last is not None and last.effect in REACHED:
+            return cls(NextStep.NOTHING)
+        if last is not None and last.call_back_at is not None:
+            return cls(call_back_at=last.call_back_at)
+        if last is not None and last.effect == "wrong number":
+            return cls(NextStep.WRITE)
+        if last is not None and last.effect == "call back":
+            return cls._tried([last], zone)
+        tried = attempts(entries)
+        if len(tried) >= most_attempts:
+            return cls(NextStep.WRITE)
+        return cls._tried(tried, zone) if tried else cls(NextStep.CALL)
+
+    @classmethod
+    def _tried(cls, tried: Sequence[CallEntry], zone: datetime.tzinfo) -> "CallOutlook":
+        local = [each.at.astimezone(zone) for each in tried]
+        return cls(last_at=tried[-1].at, last_day=local[-1].date(), parts=frozenset(map(_part_of_day, local)))
+
+    def step(self, now: datetime.datetime, *, local: datetime.datetime) -> NextStep:
+        """The next step at `now`, which is `local` by the clock of the clinics."""
+        if self.settled is not None:
+            return self.settled
+        if self.call_back_at is not None:
+            return NextStep.CALL_BACK if self.call_back_at <= now else NextStep.CALL_BACK_LATER
+        return NextStep.CALL if self._is_other_time(now, local) else NextStep.OTHER_TIME
+
+    def _is_other_time(self, now: datetime.datetime, local: datetime.datetime) -> bool:
+        """Whether no call was tried at this time of day; once all were tried, whether this is a later day."""
+        if self.last_at is None or self.last_day is None:
+            return True
+        if now - self.last_at < _HOURS_BETWEEN:
+            return False
+        if self.parts >= _OFFICE_HOURS and local.date() > self.last_day:
+            return True
+        return _part_of_day(local) not in self.parts
+
+
 def next_step(
     entries: Sequence[CallEntry],
     *,
@@ -170,42 +242,12 @@ def next_step(
     exported_at
         When the list was made. A wrong number or a date that was corrected before then is no longer on it.
     """
-    valid = valid_events(entries)
-    if not valid or _is_outdated(valid[-1], exported_at):
-        return _by_attempts(attempts(entries), now=now, most_attempts=most_attempts, zone=zone)
-    last = valid[-1]
-    if last.effect in REACHED:
-        return NextStep.NOTHING
-    if last.call_back_at is not None:
-        return NextStep.CALL_BACK if last.call_back_at <= now else NextStep.CALL_BACK_LATER
-    if last.effect == "wrong number":
-        return NextStep.WRITE
-    if last.effect == "call back":
-        return NextStep.CALL if _is_other_time([last], now=now, zone=zone) else NextStep.OTHER_TIME
-    return _by_attempts(attempts(entries), now=now, most_attempts=most_attempts, zone=zone)
+    outlook = CallOutlook.of(entries, most_attempts=most_attempts, zone=zone, exported_at=exported_at)
+    return outlook.step(now, local=now.astimezone(zone))
 
 
 def _is_outdated(last: CallEntry, exported_at: datetime.datetime | None) -> bool:
     return exported_at is not None and last.at < exported_at and last.effect in ("rebooked", "wrong number")
-
-
-def _by_attempts(
-    tried: Sequence[CallEntry], *, now: datetime.datetime, most_attempts: int, zone: datetime.tzinfo
-) -> NextStep:
-    if len(tried) >= most_attempts:
-        return NextStep.WRITE
-    return NextStep.CALL if not tried or _is_other_time(tried, now=now, zone=zone) else NextStep.OTHER_TIME
-
-
-def _is_other_time(tried: Sequence[CallEntry], *, now: datetime.datetime, zone: datetime.tzinfo) -> bool:
-    """Whether no call was tried at this time of day; once all were tried, whether this is a later day."""
-    if now - tried[-1].at < _HOURS_BETWEEN:
-        return False
-    local = now.astimezone(zone)
-    parts = {_part_of_day(each.at.astimezone(zone)) for each in tried}
-    if {"morning", "afternoon"} <= parts and local.date() > tried[-1].at.astimezone(zone).date():
-        return True
-    return _part_of_day(local) not in parts
 
 
 def _part_of_day(local: datetime.datetime) -> str:

@@ -33,7 +33,9 @@ REBUILT: Final = "rebuilt"
 _FILE: Final = Path("lists") / "calls.db"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _SECONDS_TO_WAIT: Final = 5.0
-_FORM: Final = 4
+_FORM: Final = 5
+# Form 4 differs only in that it has no index of `listed` by patient.
+_FIRST_FORM_OF_EVENTS: Final = 4
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # SQLite's extended codes hold the primary code in the last byte.
 _PRIMARY_CODE: Final = 0xFF
@@ -63,6 +65,7 @@ _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS listed (
         appointment TEXT PRIMARY KEY, patient TEXT NOT NULL, day TEXT NOT NULL
     ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS listed_of_patient ON listed (patient)",
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 # Until form 3 there was one row for each appointment, with its last outcome; `opted_out` is 1 if that was an opt-out,
@@ -83,6 +86,7 @@ _CONVERSION: Final = (
     "DROP TABLE contacts",
     "DROP TABLE IF EXISTS attempts",
 )
+_SET_FORM: Final = f"PRAGMA user_version = {_FORM}"
 _READ_LOG_AGAIN: Final = "DELETE FROM settings WHERE name LIKE 'log %'"
 # This form was never released: its rows are incomplete, and its log still has every entry.
 _INCOMPLETE_FORM: Final = 3
@@ -141,7 +145,7 @@ class CallsDatabase:
             return None
         with _unusable(), self._damage_detected(), self._locked(shared=True), self._opened() as connection:
             _require_whole(connection)
-            if _form(connection) == _FORM and not is_unchanged(connection):
+            if _form(connection) >= _FIRST_FORM_OF_EVENTS and not is_unchanged(connection):
                 raise _DamagedError
             return work(connection)
 
@@ -319,6 +323,9 @@ def _form(connection: sqlite3.Connection) -> int:
 
 
 def _upgrade(connection: sqlite3.Connection, form: int) -> None:
+    if form == _FIRST_FORM_OF_EVENTS:
+        _run(connection, (*_SCHEMA, _SET_FORM))
+        return
     _run(connection, (*_SCHEMA, _CONTACTS))
     if not is_unchanged(connection, "contacts"):
         raise _DamagedError
@@ -329,7 +336,7 @@ def _upgrade(connection: sqlite3.Connection, form: int) -> None:
 
 def _convert(connection: sqlite3.Connection) -> None:
     """Replace rows of earlier releases by events."""
-    _run(connection, (*_CONVERSION, f"PRAGMA user_version = {_FORM}"))
+    _run(connection, (*_CONVERSION, _SET_FORM))
     accept_rows(connection)
 
 

@@ -209,14 +209,21 @@ class Ledger:
         SecretError
             If a secret is missing, damaged or another one.
         """
-        self.catch_up()
         try:
             stated = self.stated.patients()
         except StoreError as error:  # opt-outs recorded in calls are still known
             _LOG.error("%s", error)
             stated = frozenset()
-        look = partial(opted_out, appointments, patients_of=patients_of, stated=stated)
-        return self._database.run(look, writes=False)
+
+        def look(connection: sqlite3.Connection) -> frozenset[str] | None:
+            if self._recorded_after(read_up_to(connection))[0]:
+                return None
+            return opted_out(appointments, connection, patients_of=patients_of, stated=stated)
+
+        # Usually nothing new was recorded: then one connection and one transaction are enough for both.
+        while (out := self._database.run(look, writes=False)) is None:
+            self.catch_up()
+        return out
 
     def all_calls(self, records: CallRecords | None = None) -> list[RecordedCall]:
         """Every recorded call, in order: those of the scoring log `records`, and those that it holds no more.

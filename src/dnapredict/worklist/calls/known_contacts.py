@@ -147,6 +147,9 @@ class _States:
     def opted_out(self) -> Iterator[str]:
         return (patient for patient, state in self._states.items() if state.opted_out)
 
+    def appointments_of(self, patients: Collection[str]) -> Iterator[str]:
+        return (appointment for appointment, patient in self._patient.items() if patient in patients)
+
 
 def _events(
     connection: sqlite3.Connection, appointments: Iterable[str], patients: Iterable[str]
@@ -290,12 +293,10 @@ def opted_out(
     out = stated.union(states.opted_out())
     if not out:
         return frozenset()
-    logged, listed = patients_of(out), _patients_listed(list(appointments), connection)
-    return frozenset(
-        each
-        for each in appointments
-        if not out.isdisjoint((logged.get(each), listed.get(each), states.patient_of(each)))
-    )
+    # From the few patients to their appointments: a list has thousands, and call mode asks for each patient.
+    logged = (appointment for appointment, patient in patients_of(out).items() if patient in out)
+    concerned = {*out, *logged, *_appointments_listed(out, connection), *states.appointments_of(out)}
+    return frozenset(each for each in appointments if each in concerned)
 
 
 def recorded_events(connection: sqlite3.Connection) -> list[RecordedCall]:
@@ -317,3 +318,8 @@ def _end_of(day: str) -> datetime.datetime:
 def _patients_listed(appointments: Sequence[str], connection: sqlite3.Connection) -> Mapping[str, str]:
     sql = "SELECT appointment, patient FROM json_each(?) CROSS JOIN listed ON appointment = value"
     return dict(connection.execute(sql, (json.dumps(appointments),)))
+
+
+def _appointments_listed(patients: Iterable[str], connection: sqlite3.Connection) -> list[str]:
+    sql = "SELECT appointment FROM json_each(?) CROSS JOIN listed ON patient = value"
+    return [appointment for (appointment,) in connection.execute(sql, (json.dumps(list(patients)),))]

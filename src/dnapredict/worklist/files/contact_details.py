@@ -41,6 +41,8 @@ _HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
 _SECONDS_OF_A_DRAFT: Final = 3_600
 # The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
+# Made once: `json.dumps` makes one for each row.
+_ROWS: Final = json.JSONEncoder(separators=(",", ":"))
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 
 
@@ -58,13 +60,13 @@ class _Content:
 
     def of(self, numbers: Iterable[int]) -> dict[int, ContactDetails]:
         """The details of these lines; those that the file does not have are left out."""
-        text = b"\n" + self.details
         found = {}
         for number in numbers:
-            start = text.find(b"\n%d " % number)
-            if start >= 0:
-                _, _, row = text[start + 1 :].partition(b"\n")[0].partition(b" ")
-                found[number] = _from_json(row)
+            label = b"%d " % number
+            start = 0 if self.details.startswith(label) else self.details.find(b"\n" + label) + 1
+            if start or self.details.startswith(label):
+                end = self.details.find(b"\n", start)
+                found[number] = _from_json(self.details[start + len(label) : end if end >= 0 else None])
         return found
 
     def all(self) -> dict[int, ContactDetails]:
@@ -299,7 +301,7 @@ def _plain(content: _Content) -> bytes:
 def _as_json(details: ContactDetails) -> bytes:
     birth_date = details.birth_date and details.birth_date.isoformat()
     row = [details.name, birth_date, details.telephones, details.language, details.preferred_time, details.kinds]
-    return json.dumps(row, separators=(",", ":")).encode()
+    return _ROWS.encode(row).encode()
 
 
 def _from_json(row: bytes) -> ContactDetails:

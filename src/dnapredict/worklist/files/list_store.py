@@ -9,7 +9,7 @@ import datetime
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from dnapredict.data.files.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
 from dnapredict.worklist.files.latest_list import latest, latest_file, readable_latest, save_latest
+from dnapredict.worklist.files.list_cache import LISTS_CACHED
 from dnapredict.worklist.files.list_files import (
     ASSIGNED,
     CONTACTS,
@@ -105,7 +106,7 @@ def find(home: Path, list_id: str) -> KeptList | None:
     return _find_once(path, state)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=LISTS_CACHED)
 def _find_once(path: Path, _: FileState) -> KeptList:
     """A kept list, cached because call mode reads it for each patient; read and checked again after a write."""
     content, key = _content(path)
@@ -129,6 +130,21 @@ def find_shown(home: Path, list_id: str) -> KeptList | None:
         last = latest(home)
         kept = last if last is not None and last.heading.list_id == list_id else None
     return kept
+
+
+def shown_states(home: Path, list_ids: Iterable[str]) -> tuple[tuple[str, FileState | None], ...]:
+    """Each list with the state of the file from which `find_shown` reads it, None where there is none.
+
+    What was derived from lists is valid as long as these are the same.
+    """
+    return tuple((list_id, _state_of(list_file(home, list_id)) or _state_of(latest_file(home))) for list_id in list_ids)
+
+
+def _state_of(path: Path) -> FileState | None:
+    try:
+        return file_state(path)
+    except OSError:
+        return None
 
 
 def newest(home: Path) -> KeptList | None:

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -15,11 +16,9 @@ from dnapredict.service.call_actions import (
     RecordedAction,
     listed_appointments,
 )
-from dnapredict.worklist.calls.attempts import NextStep, next_step
+from dnapredict.worklist.calls.attempts import CallOutlook, NextStep
 from dnapredict.worklist.files.kept_list import KeptList
-
-# As many as `list_store` keeps lists at hand.
-_PLANS_KEPT: Final = 4
+from dnapredict.worklist.files.list_cache import ListCache
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,10 @@ class CallQueue:
         """The number of remaining calls, today or later."""
         return len(self.ready) + len(self.with_colleagues) + len(self.later)
 
-    @property
-    def lines(self) -> Sequence[WaitingLine]:
-        """All lines with a remaining call."""
-        return (*self.ready, *self.with_colleagues, *self.later, *self.to_write)
+    def step_of(self, number: int) -> NextStep:
+        """The next step of a line; `NOTHING` if it has no remaining call."""
+        lines = chain(self.ready, self.with_colleagues, self.later, self.to_write)
+        return next((line.step for line in lines if line.number == number), NextStep.NOTHING)
 
     def after(self, number: int) -> Sequence[WaitingLine]:
         """The lines to call now, starting after the line `number`, which comes last."""
@@ -109,30 +108,25 @@ def call_queue(
     StoreError
         If what was recorded cannot be read.
     """
-    plan = _plan_of(kept, unanswered_action)
+    plan = _plan_of(kept, unanswered_action, most_attempts)
     entries = entries_of(plan.appointments)
     agreed = plan.not_planned(each for each, done in entries.items() if _has_call_back(done, now))
     calls = [*plan.calls, *agreed]
     to_come = [call for call in calls if call.starts_at is None or call.starts_at > now]
     refused = {*opted_out(plan.planned), *(opted_out([call.line.appointment_id for call in agreed]) if agreed else ())}
-
-    def line_of(call: _PlannedCall) -> WaitingLine:
-        done = entries.get(call.line.appointment_id)
-        line = call.line if done is None else _after(call, done, now=now, most_attempts=most_attempts, kept=kept)
-        colleague = assigned.get(line.number, "")
-        return replace(line, assigned_to=colleague) if colleague else line
-
-    left = [call for call in to_come if call.line.appointment_id not in refused and not plan.is_done(call, entries)]
-    lines = [line_of(call) for call in left]
-    plan.done.update(
-        {line.appointment_id: entries[line.appointment_id] for line in lines if line.step is NextStep.NOTHING}
-    )
-    now_due = _with_steps(lines, NextStep.CALL_BACK, NextStep.CALL, person=person)
+    lines = _lines(plan, to_come, entries=entries, refused=refused, now=now)
+    if assigned:
+        handed_over = ((line, assigned.get(line.number, "")) for line in lines)
+        lines = [replace(line, assigned_to=colleague) if colleague else line for line, colleague in handed_over]
+    by_step: dict[NextStep, list[WaitingLine]] = {step: [] for step in NextStep}
+    for line in lines:
+        by_step[line.step].append(line)
+    now_due = _in_order(by_step, NextStep.CALL_BACK, NextStep.CALL, person=person)
     return CallQueue(
         ready=tuple(line for line in now_due if not line.assigned_to or _is_of(line, person)),
         with_colleagues=tuple(line for line in now_due if line.assigned_to and not _is_of(line, person)),
-        later=_with_steps(lines, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME),
-        to_write=_with_steps(lines, NextStep.WRITE),
+        later=tuple(_in_order(by_step, NextStep.CALL_BACK_LATER, NextStep.OTHER_TIME)),
+        to_write=tuple(_in_order(by_step, NextStep.WRITE)),
         over=len(calls) - len(to_come),
     )
 
@@ -158,26 +152,36 @@ class _CallPlan:
     places
         The line of each appointment. A row that repeats one is an error of the list, and no second call; the scored
         row stands before it.
-    done
-        The actions about each call that needs nothing more. That depends on the actions alone and not on the time of
-        day, so it is found once and not for each patient.
+    outlooks
+        By appointment: the actions about a call, and what they say about further calls. That does not depend on the
+        time, so it is found once for the same actions and not for each patient.
     """
 
     kept: KeptList
     unanswered_action: str
+    most_attempts: int
     calls: Sequence[_PlannedCall]
     planned: ListedAppointments
     appointments: ListedAppointments
     places: Mapping[str, int]
-    done: dict[str, Sequence[RecordedAction]] = field(default_factory=dict)
+    outlooks: dict[str, tuple[Sequence[RecordedAction], CallOutlook]] = field(default_factory=dict)
 
-    def is_done(self, call: _PlannedCall, entries: Mapping[str, Sequence[RecordedAction]]) -> bool:
-        """Whether the call needs nothing more, by the same actions as when that was found."""
-        actions = entries.get(call.line.appointment_id)
-        return actions is not None and self.done.get(call.line.appointment_id) is actions
+    def outlook(self, appointment_id: str, done: Sequence[RecordedAction]) -> CallOutlook:
+        """What the actions about an appointment say about further calls."""
+        known = self.outlooks.get(appointment_id)
+        if known is None or known[0] is not done:
+            heading = self.kept.heading
+            found = CallOutlook.of(
+                [action.entry for action in done],
+                most_attempts=self.most_attempts,
+                zone=heading.zone,
+                exported_at=heading.created_at,
+            )
+            known = self.outlooks[appointment_id] = (done, found)
+        return known[1]
 
     @classmethod
-    def of(cls, kept: KeptList, unanswered_action: str) -> "_CallPlan":
+    def of(cls, kept: KeptList, unanswered_action: str, most_attempts: int) -> "_CallPlan":
         rows = kept.page_rows
         ids = rows["appointment_id"].to_pylist()
         places = {each: number for number, each in reversed([*enumerate(ids, start=1)]) if each is not None}
@@ -190,13 +194,15 @@ class _CallPlan:
             if ids[number - 1] is not None:
                 chosen.setdefault(ids[number - 1], number)
         calls = [_planned(kept, number, each, steps[number]) for each, number in chosen.items()]
-        return cls(kept, unanswered_action, calls, ListedAppointments(chosen), listed_appointments(kept), places)
+        planned = ListedAppointments(chosen)
+        return cls(kept, unanswered_action, most_attempts, calls, planned, listed_appointments(kept), places)
 
     def not_planned(self, appointments: Iterable[str]) -> list[_PlannedCall]:
         """The lines of those appointments that the list did not plan to call, to be called all the same."""
-        planned = {call.line.appointment_id for call in self.calls}
         return [
-            _planned(self.kept, self.places[each], each, NextStep.CALL) for each in appointments if each not in planned
+            _planned(self.kept, self.places[each], each, NextStep.CALL)
+            for each in appointments
+            if each not in self.planned
         ]
 
 
@@ -210,18 +216,18 @@ def _planned(kept: KeptList, number: int, appointment_id: str, step: NextStep) -
     return _PlannedCall(WaitingLine(number, appointment_id, step), starts_at and starts_at.replace(tzinfo=datetime.UTC))
 
 
-_plans: tuple[_CallPlan, ...] = ()
+# By list, and then by the action of an unanswered call and the number of attempts: both change with the configuration.
+_PLANS: Final = ListCache[dict[tuple[str, int], _CallPlan]](lambda _: {})
 
 
-def _plan_of(kept: KeptList, unanswered_action: str) -> _CallPlan:
-    """The plan of a list; those of the last few lists are at hand. A list that was changed is another `KeptList`."""
-    global _plans  # noqa: PLW0603 - a cache by identity, since a table of rows has no hash
-    for plan in _plans:
-        if plan.kept is kept and plan.unanswered_action == unanswered_action:
-            return plan
-    plan = _CallPlan.of(kept, unanswered_action)
-    _plans = (plan, *_plans[: _PLANS_KEPT - 1])
-    return plan
+def _plan_of(kept: KeptList, unanswered_action: str, most_attempts: int) -> _CallPlan:
+    """The plan of a list; those of the last few lists are cached."""
+    plans = _PLANS.of(kept)
+    key = (unanswered_action, most_attempts)
+    if key not in plans:
+        plans.clear()
+        plans[key] = _CallPlan.of(kept, unanswered_action, most_attempts)
+    return plans[key]
 
 
 def _has_call_back(done: Sequence[RecordedAction], now: datetime.datetime) -> bool:
@@ -229,22 +235,33 @@ def _has_call_back(done: Sequence[RecordedAction], now: datetime.datetime) -> bo
     return any(each.details.call_back_at is not None and each.at >= now - CALL_BACKS_COUNT_FOR for each in done)
 
 
-def _after(
-    call: _PlannedCall,
-    done: Sequence[RecordedAction],
+def _lines(
+    plan: _CallPlan,
+    calls: Iterable[_PlannedCall],
     *,
+    entries: Mapping[str, Sequence[RecordedAction]],
+    refused: Collection[str],
     now: datetime.datetime,
-    most_attempts: int,
-    kept: KeptList,
-) -> WaitingLine:
-    """The line after what was recorded about it."""
-    step = next_step(
-        [action.entry for action in done],
-        now=now,
-        most_attempts=most_attempts,
-        zone=kept.heading.zone,
-        exported_at=kept.heading.created_at,
-    )
+) -> list[WaitingLine]:
+    """The lines of the calls that are still needed at `now`, with their next step."""
+    local = now.astimezone(plan.kept.heading.zone)
+    lines = []
+    for call in calls:
+        appointment_id = call.line.appointment_id
+        if appointment_id in refused:
+            continue
+        done = entries.get(appointment_id)
+        if done is None:
+            lines.append(call.line)
+            continue
+        step = plan.outlook(appointment_id, done).step(now, local=local)
+        if step is not NextStep.NOTHING:
+            lines.append(_after(call, step, done))
+    return lines
+
+
+def _after(call: _PlannedCall, step: NextStep, done: Sequence[RecordedAction]) -> WaitingLine:
+    """The line with the step that follows from what was recorded about it."""
     if call.line.step is NextStep.WRITE and step in (NextStep.CALL, NextStep.OTHER_TIME):
         step = NextStep.WRITE
     is_agreed = step in (NextStep.CALL_BACK, NextStep.CALL_BACK_LATER)
@@ -257,11 +274,13 @@ def _is_of(line: WaitingLine, person: str) -> bool:
     return bool(person) and line.assigned_to.casefold() == person.casefold()
 
 
-def _with_steps(lines: Iterable[WaitingLine], *steps: NextStep, person: str = "") -> tuple[WaitingLine, ...]:
+def _in_order(
+    by_step: Mapping[NextStep, Sequence[WaitingLine]], *steps: NextStep, person: str = ""
+) -> list[WaitingLine]:
     """The lines with one of the steps, in the order of the steps; the person's own first, call-backs by time."""
     latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
-    def place(line: WaitingLine) -> tuple[int, bool, datetime.datetime, int]:
-        return steps.index(line.step), not _is_of(line, person), line.call_back_at or latest, line.number
+    def place(line: WaitingLine) -> tuple[bool, datetime.datetime, int]:
+        return not (line.assigned_to and _is_of(line, person)), line.call_back_at or latest, line.number
 
-    return tuple(sorted((line for line in lines if line.step in steps), key=place))
+    return [line for step in steps for line in sorted(by_step[step], key=place)]

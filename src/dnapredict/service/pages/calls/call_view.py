@@ -150,7 +150,7 @@ class CallView:
             action=self._worklist.opted_out_action if is_out else self._action(number, row),
             is_out=is_out,
             outcomes=OFFERED if is_out else _WITHOUT_WISH,
-            step=self._step(number),
+            step=self.queue.step_of(number),
             last=self._last(done),
             history=[self._shown(each) for each in _newest_valid(done)],
             seen=done[-1].at.isoformat() if done else "",
@@ -285,12 +285,9 @@ class CallView:
         return {"number": number, "who": who, "words": words, "seen": last.at.isoformat()}
 
     def _action(self, number: int, row: Mapping[str, Any]) -> str:
-        if self._step(number) is NextStep.WRITE:
+        if self.queue.step_of(number) is NextStep.WRITE:
             return self._worklist.unanswered_action
         return row["action"] or ""
-
-    def _step(self, number: int) -> NextStep:
-        return next((line.step for line in self.queue.lines if line.number == number), NextStep.NOTHING)
 
     def _last(self, done: Sequence[RecordedAction]) -> RecordedOutcome | None:
         return self._shown(done[-1]) if done and done[-1].outcome is not Outcome.WITHDRAWN else None

@@ -1,7 +1,7 @@
 """Notes about a list: appointments that are over or too near, and changes since the previous export."""
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before
     working_days_before
         Working days between a call and its appointment; None if calls have no due day.
     """
-    rows = kept.page_rows.filter(pc.is_null(kept.page_rows["error"]))
+    rows = kept.page_rows.select(["starts_at", "selected"]).filter(pc.is_null(kept.page_rows["error"]))
     over = int(pc.sum(pc.less(rows["starts_at"], pa.scalar(_utc(now), rows["starts_at"].type))).as_py() or 0)
     if not rows.num_rows:
         return ("Nobody on this list can be called: no row could be scored. See what is wrong with each below.",)
@@ -108,23 +108,34 @@ def list_changes(
     StoreError
         If what was recorded cannot be read.
     """
-    ours = set(kept.worklist["appointment_id"].to_pylist())
-    theirs = set(before.worklist["appointment_id"].to_pylist())
-    gone = [row for row in before.page_rows.to_pylist() if _is_gone(row, ours, now)]
-    latest = latest_of([row["appointment_id"] for row in gone])
-    shown = [_gone(row, latest.get(row["appointment_id"]), zone=kept.heading.zone) for row in gone]
-    shown.sort(key=lambda each: (not each.call_back, not each.recorded))
+    rows = before.page_rows.select(["appointment_id", "starts_at"])
+    is_over = pc.fill_null(pc.less(rows["starts_at"], pa.scalar(_utc(now), rows["starts_at"].type)), False)
+    gone = rows.filter(pc.and_not(_is_missing_from(before, kept), is_over)).to_pylist()
+    latest = latest_of([row["appointment_id"] for row in gone]) if gone else {}
+    shown = [(row, latest.get(row["appointment_id"])) for row in gone]
+    shown.sort(key=lambda each: (not _has_call_back(each[1]), each[1] is None))
     return ListNotes(
         follows=before.heading.name,
         follows_address=address,
-        changes=_changes(len(ours - theirs - {None}), shown),
-        gone=tuple(shown[:_MOST_SHOWN]),
+        changes=_changes(_new(kept, before), gone=len(gone), call_backs=sum(_has_call_back(last) for _, last in shown)),
+        gone=tuple(_gone(row, last, zone=kept.heading.zone) for row, last in shown[:_MOST_SHOWN]),
     )
 
 
-def _is_gone(row: Mapping[str, Any], ours: set[str | None], now: datetime.datetime) -> bool:
-    is_over = row["starts_at"] is not None and row["starts_at"] < _utc(now)
-    return row["appointment_id"] not in ours and row["appointment_id"] is not None and not is_over
+def _is_missing_from(one: KeptList, other: KeptList) -> pa.ChunkedArray:
+    """For each line of `one`, whether its appointment is not on `other`; False without an appointment number."""
+    ids = one.page_rows["appointment_id"]
+    return pc.and_(pc.is_valid(ids), pc.invert(pc.is_in(ids, other.page_rows["appointment_id"].combine_chunks())))
+
+
+def _new(kept: KeptList, before: KeptList) -> int:
+    """The number of appointments of a list that the previous export did not have."""
+    new = kept.page_rows["appointment_id"].filter(_is_missing_from(kept, before))
+    return int(pc.count_distinct(new).as_py())
+
+
+def _has_call_back(last: RecordedAction | None) -> bool:
+    return last is not None and last.details.call_back_at is not None
 
 
 def _gone(row: Mapping[str, Any], last: RecordedAction | None, *, zone: datetime.tzinfo) -> GoneAppointment:
@@ -137,12 +148,11 @@ def _gone(row: Mapping[str, Any], last: RecordedAction | None, *, zone: datetime
     )
 
 
-def _changes(new: int, gone: Sequence[GoneAppointment]) -> str:
+def _changes(new: int, *, gone: int, call_backs: int) -> str:
     words = [f"{_appointments(new)} {_are(new)} new"] if new else []
     if gone:
-        words.append(f"{_appointments(len(gone))} {_are(len(gone))} no longer on this list")
-    backs = sum(bool(each.call_back) for each in gone)
-    due = f"; {backs} of them {'has' if backs == 1 else 'have'} a call-back due" if backs else ""
+        words.append(f"{_appointments(gone)} {_are(gone)} no longer on this list")
+    due = f"; {call_backs} of them {'has' if call_backs == 1 else 'have'} a call-back due" if call_backs else ""
     return " and ".join(words) + due + "." if words else "The appointments are the same."
 
 

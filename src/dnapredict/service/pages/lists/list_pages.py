@@ -3,7 +3,7 @@
 import datetime
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from typing import Any, Final
 
@@ -19,7 +19,13 @@ from dnapredict.service.api.uploaded_lists import ListScoring
 from dnapredict.service.auth.session_cookie import cookie, is_secure, set_cookie
 from dnapredict.service.call_actions import Actions, RecordedAction
 from dnapredict.service.call_outcomes import Outcome
-from dnapredict.service.call_progress import CallProgress, CallWeek, list_progress, week_progress
+from dnapredict.service.call_progress import (
+    CallProgress,
+    CallWeek,
+    PlannedCallsCache,
+    list_progress,
+    week_progress,
+)
 from dnapredict.service.error_responses import status_of
 from dnapredict.service.log.access_entries import Access, seen_by
 from dnapredict.service.pages.lists.list_notes import ListNotes, list_changes, list_warnings
@@ -101,6 +107,7 @@ class ListPages:
     who: Who = lambda key_id: ""  # noqa: ARG005
     last_number: Callable[[], int] = lambda: 0
     colleagues: Callable[[], Sequence[str]] = tuple
+    planned: PlannedCallsCache = field(default_factory=PlannedCallsCache)
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes of the pages."""
@@ -303,16 +310,18 @@ class ListPages:
         )
 
     def _week(self) -> dict[str, Any]:
-        day = local_today()
+        day, config = local_today(), self.worklist()
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=_DAYS_BACK)
-        kept = [self.lists.readable(each.list_id) for each in self.lists.headings() if each.created_at >= since]
-        week = week_progress(
-            day,
-            calls=self.actions.of_week(day),
-            lists=[each for each in kept if each is not None],
-            config=self.worklist(),
+        recent = [heading for heading in self.lists.headings() if heading.created_at >= since]
+        planned = self.planned.of(
+            day, states=self.lists.states(recent), lists=partial(self._still_there, recent), config=config
         )
+        week = week_progress(day, calls=self.actions.of_week(day), planned=planned, config=config)
         return {"week": week, "week_words": _week_words(week)}
+
+    def _still_there(self, headings: Iterable[Heading]) -> Iterator[KeptList]:
+        """The lists with these headings, without those that are deleted or damaged; read one at a time."""
+        return (kept for heading in headings if (kept := self.lists.readable(heading.list_id)) is not None)
 
 
 def worked_on(request: Request, kept: KeptList, response: Response) -> Response:

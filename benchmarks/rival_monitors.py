@@ -14,6 +14,7 @@ file with `starts_at`, `probability` and `missed` of each appointment, of the we
 import argparse
 import datetime
 import json
+import os
 import subprocess
 import tempfile
 from collections import defaultdict
@@ -44,6 +45,10 @@ INPUTS = tuple(f"input_{number}" for number in range(5))
 VALUES, SHARES = ("a", "b", "c", "d", None), np.array([0.25, 0.24, 0.24, 0.24, 0.03])
 PLANTED = ("nothing", "15% more in Core20", "15% more in everyone", "a code changes", "a column goes missing")
 OURS = "dnapredict monitor"
+
+# The packages send messages on their use to their makers unless they are told not to. One thread, since several slow
+# each other down on a busy machine.
+_NO_MESSAGES = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
 
 Alarm = tuple[str, str, int]
 """What raised it, what it names, and the week, counted from the first that is watched."""
@@ -159,7 +164,7 @@ def rivals_alarms(stream: Stream, python: str) -> list[Alarm]:
         for name in ("reference", "watched"):
             pq.write_table(getattr(stream, name), Path(place) / f"{name}.parquet")
         words = [python, "-W", "ignore", str(RIVALS), place, ",".join(_watched_columns(stream.watched))]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        done = subprocess.run(words, check=True, capture_output=True, text=True, env=os.environ | _NO_MESSAGES)
     return [(tool, name, week) for tool, name, week in json.loads(done.stdout.splitlines()[-1])]
 
 

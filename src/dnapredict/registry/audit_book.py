@@ -157,7 +157,8 @@ class AuditBook:
             raise GateFailedError(
                 f"Version {identity.version} failed the audit of {day:%d %B %Y}, and was not audited again by the "
                 "rules of these lists (`serving/worklist.toml`): a later audit that did not fail was of lists with "
-                "another number of calls, or another rule that shares them. Use those, or audit again (`dnapredict audit`)."
+                "another number of calls, or another rule that shares them. Use those, or audit again "
+                "(`dnapredict audit`)."
             )
 
     def signatories(self, report: Path) -> tuple[Signatory, ...]:

@@ -118,36 +118,6 @@ def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
     assert_equal_figures(ours, theirs)
 
 
-@pytest.mark.parametrize("with_type", [True, False])
-def test_files_of_earlier_releases_are_read(with_type: bool):
-    """Their arrays were packed by zlib, at first always as integers of eight bytes."""
-    counts = counted(parts(1, 3, [set()])[0])
-    written = json.loads(json.dumps(to_json(counts)))
-    for packed in _packed_arrays(written):
-        numbers = from_json(packed).astype(packed["type"] if with_type else "<i8")
-        packed["data"] = base64.b64encode(zlib.compress(numbers.tobytes())).decode()
-        del packed["packed"]
-        if not with_type:
-            del packed["type"]
-    assert_equal_counts(from_json(written), counts)
-
-
-@pytest.mark.parametrize("claim", [{"shape": [7]}, {"shape": [9]}, {"packed": "lzma"}, {"data": ""}])
-def test_an_array_that_is_not_what_it_says_is_refused(claim: dict[str, object]):
-    packed = to_json(np.arange(8))
-    assert from_json(packed).tolist() == list(range(8))
-    with pytest.raises(CodecError):
-        from_json(packed | claim)
-
-
-def _packed_arrays(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict) and value.get("is") == "numbers":
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _packed_arrays(item)
-
-
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))
 @settings(max_examples=4, deadline=None)
 def test_protected_counts_hold_no_small_number_and_still_add_up_to_everyone(seed: int, trusts: int):

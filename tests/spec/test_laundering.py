@@ -23,7 +23,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import ModelSettings, Setting
 from dnapredict.data.files.digests import file_sha256
-from dnapredict.errors import DnapredictError
+from dnapredict.errors import DnapredictError, GateFailedError
 from dnapredict.pipeline import audit_source
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry, decision_ledger
@@ -367,32 +367,11 @@ def change_the_use_to_capacity_planning(world: World) -> None:
     audit_for_capacity_planning(world)
 
 
-def with_disclosure(policy: Policy, **numbers: int) -> Policy:
-    return policy.model_copy(update={"disclosure": policy.disclosure.model_copy(update=numbers)})
-
-
 def audit_by_rounder_counts(world: World) -> None:
     """A FAIL must hold on rounded counts too, so that counts in hundreds turn one of a small group."""
     world.fail()
-    world.policy = with_disclosure(STRICT, round_to=100)
+    world.policy = STRICT.model_copy(update={"disclosure": STRICT.disclosure.model_copy(update={"round_to": 100})})
     world.audit(ethnicity_recorded_since(world))
-
-
-def audit_by_a_larger_smallest_count(world: World) -> None:
-    """Below it, a group is not tested exactly, so that 0 of 84 reached is no FAIL any more."""
-    world.fail()
-    world.policy = with_disclosure(STRICT, suppress_below=100)
-    world.audit(ethnicity_recorded_since(world))
-
-
-def audit_with_more_calls_than_lists_have(world: World) -> None:
-    """An audit with calls for four in ten does not fail and covers the failed one; lists are made as before."""
-    world.fail()
-    generous = worklist_config().model_copy(update={"capacity_share": 0.4})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_source, "worklist_config", lambda *_: generous)
-        world.audit(ethnicity_recorded_since(world))
-    world.sign("approve")
 
 
 def sign_as_xx(world: World) -> None:
@@ -566,8 +545,6 @@ DONE = """
     audit for capacity planning                | was never audited for lists of patients
     change the use to capacity planning        | 'use' was 'supportive contact' at the last audit
     audit by rounder counts                    | 'disclosure.round_to' was 5 at the last audit
-    audit by a larger smallest count           | 'disclosure.suppress_below' was 8 at the last audit
-    audit with more calls than lists have      | was not audited again by the rules of these lists
     sign as xx                                 | 'xx' is no name of a person
     name the champion in mlflow                | which was never put in use
     edit a table of the report                 | is not the file that was signed
@@ -622,3 +599,16 @@ def test_lists_with_fewer_calls_than_were_audited_say_that_the_audit_is_not_abou
     world.audit()
     world.sign("conditions")
     assert pipeline.open_scorer(world.home).notices == ()
+
+
+def test_lists_by_the_rules_of_a_failed_audit_are_refused_although_one_by_other_rules_did_not_fail(world, monkeypatch):
+    generous = worklist_config().model_copy(update={"capacity_share": 0.4})
+    world.policy = STRICT
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_source, "worklist_config", lambda *_: generous)
+        world.audit()
+    world.audit(ethnicity_recorded_since(world))
+    world.sign("approve")
+    assert world.use() == ALLOWED
+    with pytest.raises(GateFailedError, match="was not audited again by the rules of these lists"):
+        pipeline.open_scorer(world.home, worklist=generous)

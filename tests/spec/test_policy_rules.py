@@ -3,6 +3,7 @@
 Each line of a table is one change to the policy that comes with dnapredict (`fairness/policy.toml`).
 """
 
+import json
 import tomllib
 from typing import Any
 
@@ -68,6 +69,18 @@ GROUPINGS = """
     may_be_absent  | core20, age       | core20            | audited
     judge_unknown  | false             | true              | audited
     judge_unknown  | true              | false             | refused: 'judge_unknown' was
+"""
+# A FAIL must hold on rounded counts too, and how many groups are tested depends on which counts are hidden.
+DISCLOSURE = """
+    setting                    | now | answer
+    disclosure.round_to        | 5   | audited
+    disclosure.round_to        | 100 | refused: 'disclosure.round_to' was 5 at the last audit
+    disclosure.suppress_below  | 100 | refused: 'disclosure.suppress_below' was 8 at the last audit
+    disclosure.suppress_below  | 0   | refused: 'disclosure.suppress_below' was 8 at the last audit
+    limits.causes.risk         | 9.0 | refused: 'limits.causes.risk' was 1.35 at the last audit
+    limits.level.slope_low     | 0.1 | refused: 'limits.level.slope_low' was 0.8 at the last audit
+    smallest_group             | 900 | refused: 'smallest_group' was 100 at the last audit
+    confidence                 | 0.9 | refused: 'confidence' was 0.95 at the last audit
 """
 
 
@@ -135,6 +148,17 @@ def test_a_limit_that_moves_after_a_result_was_seen_needs_two_names(
 
 def setting_of(text: str) -> Any:
     return text == "true" if text in ("true", "false") else [name.strip() for name in text.split(",") if name.strip()]
+
+
+@pytest.mark.parametrize(("setting", "now", "answer"), lines(DISCLOSURE))
+def test_every_number_that_decides_a_verdict_moves_only_with_two_names(setting: str, now: str, answer: str):
+    before, changed = {"policy": policy().model_dump(mode="json")}, policy(setting, json.loads(now))
+    if answer == "audited":
+        refuse_silent_changes(changed, before)
+        return
+    with pytest.raises(ConfigurationError) as refusal:
+        refuse_silent_changes(changed, before)
+    assert answer.removeprefix("refused: ") in str(refusal.value)
 
 
 @pytest.mark.parametrize(("setting", "before", "now", "answer"), lines(GROUPINGS))

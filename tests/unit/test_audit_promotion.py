@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
@@ -18,6 +19,9 @@ from dnapredict.errors import GateFailedError, ModelError, StoreError, UsageErro
 from dnapredict.model.artefact import load, save
 from dnapredict.model.fit.training import train
 from dnapredict.registry import CHAMPION, MODEL_NAME, Registry
+from dnapredict.registry.audit_book import AuditBook
+from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.judgement import Identity, Judgement
 from dnapredict.registry.mlflow_store import Store
 
 UNTIL = datetime.date.today() + datetime.timedelta(days=60)  # noqa: DTZ011 - any day to come
@@ -494,3 +498,43 @@ def test_a_sign_that_is_killed_at_any_write_leaves_the_decision_before_or_the_wh
     for end in ends:
         assert (end["versions"], end["file after"]) == (1, True)
         assert end["promoted after"] == (decision == "conditions")
+
+
+# Audits of one model, oldest first: verdict, calls of each 100 appointments, and which audits it covers.
+AUDITS_OF_LISTS = """
+    audits                          | conditions | lists with 10 | lists with 40
+    PASS 10                         |            | made          | made
+    FAIL 10                         |            | refused       | made
+    FAIL 10, PASS 40 covers 1       |            | refused       | made
+    FAIL 10, REVIEW 10 covers 1     |            | made          | made
+    FAIL 10, REVIEW 10              |            | refused       | made
+    FAIL 10, PASS 40 covers 1       | signed     | made          | made
+    FAIL 10, PASS 40, PASS 10 covers 1 |         | made          | made
+    FAIL 40, PASS 10 covers 1       |            | made          | refused
+    FAIL unknown                    |            | made          | made
+"""
+
+
+def _audit(number: int, text: str) -> DecisionEntry:
+    verdict, calls, *covers = text.split()
+    rules = "" if calls == "unknown" else json.dumps({"calls": int(calls)})
+    data = {"content": "c", "primary": "reach", "verdict": verdict, "call_rules": rules}
+    data["covers"] = json.dumps([int(one) for one in covers[1:]])
+    return DecisionEntry(number=number, kind="audit", at="2026-05-04T10:00:00+00:00", by="", data=data, seal="")
+
+
+@pytest.mark.parametrize("line", AUDITS_OF_LISTS.strip().splitlines()[1:])
+def test_lists_by_the_rules_of_a_failed_audit_are_refused_whatever_an_audit_by_others_said(line: str):
+    audits, conditions, *answers = (cell.strip() for cell in line.split("|"))
+    entries = tuple(_audit(number, text) for number, text in enumerate(audits.split(", "), start=1))
+    judged = Judgement(conditions=entries[0] if conditions else None)
+    registry = Mock(spec=Registry)
+    registry.judged.return_value, registry.entries.return_value = judged, entries
+    registry.identity.return_value = Identity("1", "m", "c")
+    for calls, answer in zip((10, 40), answers, strict=True):
+        alike = {"calls": calls}.__eq__
+        if answer == "made":
+            AuditBook(registry).require_lists_not_failed("1", alike=alike)
+            continue
+        with pytest.raises(GateFailedError, match=r"failed the audit of 04 May 2026, and was not audited again by the"):
+            AuditBook(registry).require_lists_not_failed("1", alike=alike)

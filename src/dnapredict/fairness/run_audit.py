@@ -60,12 +60,12 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
 
 def verdict_without_search(evidence: Evidence, reached: tuple[Check, ...]) -> Verdict:
-    """The overall verdict if no harm is found, from `reach_checks`; no further gate is judged after one that FAILs.
+    """The overall verdict of evidence without harms, from `reach_checks`; no gate is judged after one that FAILs.
 
     A harm that is found is a FAIL, too: a group is cleared of one only where the part that is harmed FAILs instead.
     """
     judged: list[Gate] = []
-    for gate in _gates(replace(evidence, harms=None), reached):
+    for gate in _gates(evidence, reached):
         judged.append(refuse_called(gate, evidence.outcomes))
         if judged[-1].judged and judged[-1].verdict is Verdict.FAIL:
             return Verdict.FAIL

@@ -155,9 +155,10 @@ class AuditBook:
         if failed is not None:
             day = datetime.datetime.fromisoformat(failed.when).date()
             raise GateFailedError(
-                f"Version {identity.version} failed the audit of {day:%d %B %Y}, and was not audited again by the rules "
-                "of these lists (`serving/worklist.toml`): a later audit that did not fail was of lists with another "
-                "number of calls, or another rule that shares them. Use those, or audit again (`dnapredict audit`)."
+                f"Version {identity.version} failed the audit of {day:%d %B %Y}, and was not audited again by the "
+                "rules of these lists (`serving/worklist.toml`): a later audit that did not fail was of lists with "
+                "another number of calls, or another rule that shares them. Use those, or audit again "
+                "(`dnapredict audit`)."
             )
 
     def signatories(self, report: Path) -> tuple[Signatory, ...]:

@@ -155,10 +155,12 @@ class PairCounts:
 
     def expected(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         """Expected missed appointments of each group of a grouping, or of each pair of groups, over all bands."""
-        known = names in self.pairs or len(names) == 1
-        cube = self.singles[names[0]] if len(names) == 1 else self.pairs[names if known else (names[1], names[0])]
-        cells = _unscaled(cube.sums, "expected", None).sum(axis=-1)
-        return np.asarray(cells if known else cells.T)
+        if len(names) == 1:
+            return np.asarray(_unscaled(self.singles[names[0]].sums, "expected", None).sum(axis=-1))
+        first, second = names
+        if (first, second) in self.pairs:
+            return np.asarray(_unscaled(self.pairs[first, second].sums, "expected", None).sum(axis=-1))
+        return np.asarray(_unscaled(self.pairs[second, first].sums, "expected", None).sum(axis=-1).T)
 
     def total(self, measure: str, *, half: int | None = None) -> float:
         """A measure summed over all appointments."""

@@ -21,7 +21,7 @@ from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint,
 from dnapredict.fairness.gates.outcome_gate import refuse_called
 from dnapredict.fairness.gates.reach_gates import reach_checks, reach_gate
 from dnapredict.fairness.measure.audit_counts import AuditCounts
-from dnapredict.fairness.measure.counts import GroupCounts
+from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.pooling.counts_file import SUFFIX, CountsProvenance, TrustCounts, policy_digest, read_counts
 from dnapredict.fairness.run_audit import (
     AuditResult,
@@ -175,16 +175,17 @@ def _place(
     totals = {name: group for name, group in one.counts.judged_groupings().items() if name == EVERYONE[0]}
     no_tables = find_hidden_counts(totals, policy.disclosure)
     # Without the window: the month by which there is enough data is printed of the pool only.
-    evidence = replace(evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables), window=None)
+    whole = evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables)
+    evidence = replace(whole, window=None, strict={})
     reached = reach_checks(evidence.compared, evidence)
-    verdict = _verdict(evidence, reached, functools.partial(found_harms, one.counts, policy=lenient, context=own))
+    verdict = _verdict(evidence, whole.strict, reached, lambda: found_harms(one.counts, policy=lenient, context=own))
     blocked = {cell.counted for cell in hidden}
     numbers = {
         name: None if name in blocked else publish_count(one.counts.everyone.total(name), policy.disclosure)
         for name in _PRINTED
     }
     reach = published_rate(one.counts.everyone, "reach", at=("all", "all"), evidence=evidence)
-    checks = () if evidence.policy.primary != "reach" else refuse_called(reach_gate(reached), evidence.outcomes).checks
+    checks = refuse_called(reach_gate(reached), evidence.outcomes).checks if policy.primary == "reach" else ()
     behind = furthest_behind([check for check in checks if not _is_given_back(check, evidence, pool)])
     return TrustPlace(
         trust=one.provenance.trust,
@@ -199,16 +200,20 @@ def _place(
 
 
 def _verdict(
-    evidence: Evidence, reached: tuple[Check, ...], harms: Callable[[], tuple[FoundHarm, ...] | None]
+    evidence: Evidence,
+    strict: Mapping[str, CountedGrouping],
+    reached: tuple[Check, ...],
+    harms: Callable[[], tuple[FoundHarm, ...] | None],
 ) -> Verdict:
     """The verdict of a trust. What takes longest is asked for last: the harm search, and verdicts on the strict label.
 
     A harm is a FAIL, and a verdict that turns on the strict label is a REVIEW, so that neither changes a FAIL.
     """
-    verdict = verdict_without_search(replace(evidence, strict={}), reached)
+    verdict = verdict_without_search(evidence, reached)
     if verdict is not Verdict.FAIL and evidence.policy.primary == "reach" and harms():
         return Verdict.FAIL
-    return verdict_without_search(evidence, reached) if verdict is Verdict.PASS else verdict
+    # A new `Evidence` makes its comparisons again, so that it is made only where it is needed.
+    return verdict_without_search(replace(evidence, strict=strict), reached) if verdict is Verdict.PASS else verdict
 
 
 def _is_given_back(check: Check, evidence: Evidence, pool: AuditCounts) -> bool:

@@ -66,7 +66,7 @@ def patient(n: int, *, days_later: int = 0) -> list[object]:
     day = NEXT_MONDAY + datetime.timedelta(days=n % 5 + days_later)
     added = day - datetime.timedelta(days=30 + n % 90)
     return [
-        *(f"BR/{n:05d}", f"M{n:06d}", f"Alex{n}", f"O'Sample-{n}", f"7-Mar-{TODAY.year - 99 + (n - 1) % 95}"),
+        *(f"BR/{n:05d}", f"M{n:06d}", f"Alex{n:03d}", f"O'Sample-{n:03d}", f"7-Mar-{TODAY.year - 99 + (n - 1) % 95}"),
         *(None if n % 7 == 0 else f"07700 900{n % 1000:03d}", f"(01632) 960{n % 1000:03d}"),
         *(f"{day:%a %d-%b-%Y}", f"{9 + n % 8}.{(30, 5)[n % 2]:02d}", f"{added:%d %B %Y}", ("ENT-A", "Eye (2)")[n % 2]),
         *("Yes" if n % 10 == 1 else "No", "Polish" if n % 10 == 1 else None),
@@ -284,7 +284,7 @@ def monday(ada: Clerk, path: Path) -> tuple[str, str]:
     expect(page.get_by_role("heading", level=1)).to_contain_text("16 calls to make")
     ada.look("3 list")
     ada.press(page.get_by_role("button", name="Start calling"))
-    assert ada.who() == "Alex1 O'Sample-1"
+    assert ada.who() == "Alex001 O'Sample-001"
     ada.says(
         "Interpreter",
         "Polish",

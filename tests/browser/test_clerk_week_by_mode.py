@@ -250,7 +250,8 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name, role in NAMES.items()
     }
     expect.set_options(timeout=PATIENTLY)
-    with running(home) as service:
+    # A request that waits for the processor is not too long a request.
+    with running(home, settings="[limits]\nseconds_to_answer = 600\n") as service:
         yield Desk(browser, service, keys)
     expect.set_options(timeout=5_000)
 

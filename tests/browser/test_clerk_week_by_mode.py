@@ -373,6 +373,7 @@ def wednesday(ada: Clerk, path: Path, opted_out: str, unanswered: str) -> None:
     ada.find(unanswered)
     assert ada.who() == unanswered
     ada.says("No answer", "Ada Okafor", f"{NEXT_MONDAY + datetime.timedelta(days=2):%A}")
+    expect(page.get_by_label("Note for the team")).to_have_value("Daughter answers after 4 pm")
     ada.look("13 its history and its new day")
     ada.find(opted_out)
     ada.says("Do not call.")

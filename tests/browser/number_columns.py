@@ -11,6 +11,7 @@ _MISALIGNED = """() => {
     if (!table.tHead || getComputedStyle(table.tHead).display === 'none') return [];
     const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
     const rows = [...table.tBodies].flatMap(body => [...body.rows]).filter(row => row.cells.length === heads.length);
+    if (rows.some(row => getComputedStyle(row.cells[0]).display !== 'table-cell')) return [];
     return heads.filter((head, n) => rows.length && head.getBoundingClientRect().width > 1
       && (align(head) === 'right') !== rows.some(row => align(row.cells[n]) === 'right')).map(head => head.innerText);
   });

@@ -92,3 +92,25 @@ def test_many_pages_are_reached_by_a_few_links(client: TestClient) -> None:
     links = re.findall(r'aria-label="Page (\d+)"', page)
     assert links == ["1", "8", "9", "10", "11", "12", "20"]
     assert "(451 to 500 of 1,000)" in page
+
+
+# What is recorded one after the other on a list of four calls, and what its heading says then.
+HEADINGS = """
+    line | outcome      | heading
+         |              | 4 calls to make
+    1    | no_answer    | 4 of 4 calls left
+    2    | confirmed    | 3 of 4 calls left
+    3    | message_left | 3 of 4 calls left
+    1    | rebooked     | 2 of 4 calls left
+    3    | cancelled    | 1 of 4 calls left
+    4    | confirmed    | 0 of 4 calls left
+    2    | withdrawn    | 1 of 4 calls left
+"""
+
+
+def test_the_heading_of_a_list_counts_down_as_call_mode_does(client: TestClient, address: str) -> None:
+    for line in HEADINGS.strip().splitlines()[1:]:
+        number, outcome, heading = (cell.strip() for cell in line.split("|"))
+        if number:
+            assert record(client, address, line=number, outcome=outcome).status_code == 303
+        assert f"<span data-live-heading>{heading}</span>" in client.get(address).text

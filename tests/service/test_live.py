@@ -60,6 +60,7 @@ def test_what_was_recorded_since_the_page_was_shown_is_sent(client: TestClient, 
     assert changed["event"] == "changed"
     assert changed["lines"] == [1, 3]
     assert changed["progress"] == "2 of 4 calls made, 1 reached nobody"
+    assert changed["heading"] == "3 of 4 calls left"
     assert changed["id"] > int(number)
 
 
@@ -68,7 +69,7 @@ def test_an_event_holds_nothing_about_a_patient(client: TestClient, address: str
     record(client, address, line=1)
     answer = client.get(f"{address}/live", params={"since": number})
     assert "apt-" not in answer.text
-    assert set(events(answer.text)[1]) == {"id", "event", "lines", "progress"}
+    assert set(events(answer.text)[1]) == {"id", "event", "lines", "progress", "heading"}
 
 
 def test_a_browser_that_connects_again_names_the_last_event_that_it_saw(client: TestClient, address: str) -> None:

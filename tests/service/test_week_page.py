@@ -241,6 +241,24 @@ def test_a_clerk_sees_the_week_of_the_team_and_a_reviewer_that_of_any(home: Path
             assert ("Called" in text) is (row["calls"] != "hidden"), row
 
 
+def test_a_team_without_a_call_is_told_that_outcomes_were_read_and_of_calls_on_lists_of_no_team(home: Path) -> None:
+    keys = {
+        name: api_keys.create_personal(home, name=name, team=team, role=role).token
+        for name, (team, role) in PEOPLE.items()
+    }
+    with served_at(home) as served:
+        by_name = {
+            name: TestClient(served.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {key}"})
+            for name, key in keys.items()
+        }
+        record(by_name["Max"], upload_to(by_name["Max"], week(200)))
+        OutcomeStore(home).write(OUTCOME_SCHEMA.empty_table())
+        text = text_of(by_name["Ada"])
+        assert "No outcomes were read in this home yet" not in text
+        assert "Calls of this week on lists that belong to no team are not counted here." in text
+        assert "lists that belong to no team" not in text_of(by_name["Rae"])
+
+
 def test_the_week_before_is_that_of_the_same_team(home: Path) -> None:
     key = api_keys.create_personal(home, name="Max", team="", role=StaffRole.ADMINISTRATOR).token
     with served_at(home) as served:

@@ -50,6 +50,11 @@ class CallProgress:
     capacity: int
 
     @property
+    def left(self) -> int:
+        """The number of calls that are still to be made, as call mode counts them: nobody was reached yet."""
+        return self.capacity - self.made + self.nobody
+
+    @property
     def words(self) -> str:
         """The progress as a sentence."""
         calls = "call" if self.capacity == 1 else "calls"

@@ -20,6 +20,7 @@ from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_nam
 from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
+from dnapredict.errors import StoreError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion
@@ -41,6 +42,7 @@ from dnapredict.service.api.uploaded_files import plain_name, read_upload
 from dnapredict.service.log.answer_entries import REQUESTED_BY, AnswerLog, Hashes
 from dnapredict.service.log.retention import remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.calls.carry_over import carry_over
 from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
 from dnapredict.worklist.files.contact_table import details_of
 from dnapredict.worklist.files.kept_list import ERROR_CELL, SPECIALTY, KeptList, ListIdentity, ListOrigin
@@ -302,10 +304,21 @@ class ListScoring:
         unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
         contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
+        self._carry_over(kept)
         remove_lists(self._home, self._retention, self._log)
         latest_list.save_latest(self._home, kept)
         self._scored(appointments, identity=identity, mapping=mapping)
         return kept
+
+    def _carry_over(self, kept: KeptList) -> None:
+        """Give a later export the notes and colleagues of the list before; without them it is still a list to call."""
+        before = self._readable(kept.heading.follows) if kept.heading.follows else None
+        if before is None:
+            return
+        try:
+            carry_over(self._home, before, kept, contact_days=self._retention.contact_days)
+        except StoreError as error:
+            _LOG.error("%s", error)
 
     def _scored_again(self, kept: KeptList, line: int, unscored: UnscoredRows, *, row: int) -> KeptList:
         scorer = self._champion.require()

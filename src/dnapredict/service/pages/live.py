@@ -35,7 +35,7 @@ from dnapredict.service.call_progress import list_progress
 from dnapredict.service.connections import CONNECTION
 from dnapredict.service.error_responses import json_error
 from dnapredict.service.log.action_feed import ActionFeed
-from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST
+from dnapredict.service.pages.lists.list_view import LIST_PAGES, ONE_LIST, list_heading
 from dnapredict.service.pages.posted_forms import whole_number
 from dnapredict.worklist.files.kept_list import KeptList
 
@@ -186,7 +186,11 @@ class LiveLists:
         if not lines and changes.is_complete:
             return changes.number, f"id: {changes.number}\ndata: {{}}\n\n"
         progress = list_progress(kept.calls, self.actions.latest(kept.calls))
-        said: dict[str, Any] = {"lines": lines if changes.is_complete else [], "progress": progress.words}
+        said: dict[str, Any] = {
+            "lines": lines if changes.is_complete else [],
+            "progress": progress.words,
+            "heading": list_heading(kept, progress),
+        }
         return changes.number, _event(changes.number, "changed", said)
 
     def _hashes_of(self, kept: KeptList) -> Sequence[str]:

@@ -77,7 +77,7 @@ def _monday(text: str) -> datetime.date:
 def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Response:
     # These import libraries of the audit and of the registry, which take seconds.
     from dnapredict.pipeline.in_use.trial_state import TrialState, readable_trial_state
-    from dnapredict.service.week_counts import count_teams
+    from dnapredict.service.week_counts import NO_TEAM, count_teams
 
     entries = pages.actions.entries_of_week(monday)
     by_team = _by_team(pages, entries)
@@ -87,7 +87,7 @@ def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Respons
     ended, are_outcomes_damaged = _readable_endings(pages, entries)
     weeks = count_teams(by_team, fifths, rule, ended=ended)
     # Of a team without a call in this week every count is 0.
-    none = count_teams({}, {}, rule).everyone
+    none = count_teams({}, {}, rule, ended=ended).everyone
     counts = weeks.by_team.get(team, none) if team else weeks.everyone
     this_monday = _monday("")
     # What is known of the trial today, whichever week is shown: it is the same for all of them, and names no arm.
@@ -122,6 +122,7 @@ def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Respons
         team=team,
         choices=choices,
         has_few=counts.made is None,
+        has_teamless=bool(_own_team()) and NO_TEAM in by_team,
         monday=monday.isoformat(),
         before=_address(monday - _A_WEEK, team),
         after=_address(monday + _A_WEEK, team) if monday < this_monday else "",

@@ -181,6 +181,19 @@ def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.d
         _write(home, list_id, replace(content, notes=changed))
 
 
+def add_notes(home: Path, list_id: str, notes: Mapping[int, str], *, until: datetime.date) -> None:
+    """Add notes by line to a list; a line that has a note keeps its own.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    with _writing(home):
+        content = _content(home, list_id) or _Content(until)
+        _write(home, list_id, replace(content, notes={**notes, **content.notes}))
+
+
 def damaged(home: Path) -> Iterator[str]:
     """A sentence for each file of contact details that is not due and cannot be read."""
     for path in sorted(_folder(home).glob(f"*{CONTACTS}")):

@@ -244,15 +244,16 @@ def build_view(
     """
     part = slice_list(kept, list_query, latest_of=latest_of, assigned=assigned)
     list_query, address = part.list_query, list_address(kept.heading.list_id)
+    progress = list_progress(part.calls, part.latest)
     return ListView(
         list_query=list_query,
         address=address,
         query=list_query.query(),
-        heading=kept.heading.counts.heading,
+        heading=list_heading(kept, progress),
         summary=_summary(kept),
         created_at=moment_words(kept.heading.created_at, kept.heading.zone),
         caption=_caption(part),
-        progress=list_progress(part.calls, part.latest),
+        progress=progress,
         choices=parts(kept.heading.counts, list_query, address=address),
         filters=filters(part),
         unfiltered=address + list_query.without(FILTERS).at(1).query(),
@@ -271,6 +272,13 @@ def build_view(
         has_times=bool(part.days),
         has_clinics=bool(part.clinics),
     )
+
+
+def list_heading(kept: KeptList, progress: CallProgress) -> str:
+    """The calls to make, and once something was recorded, how many of them are left."""
+    if not progress.made:
+        return kept.heading.counts.heading
+    return f"{progress.left:,} of {progress.capacity:,} {'call' if progress.capacity == 1 else 'calls'} left"
 
 
 def _summary(kept: KeptList) -> str:

@@ -89,6 +89,7 @@
       const shown = lines.filter((number) => document.getElementById(`line-${number}`));
       if (shown.length) show(shown);
       else for (const place of document.querySelectorAll("[data-live-progress]")) place.textContent = said.progress;
+      for (const place of document.querySelectorAll("[data-live-heading]")) place.textContent = said.heading;
     });
     source.addEventListener("gone", () => { close(); words.textContent = "This list was deleted."; });
     source.addEventListener("error", () => {

@@ -140,8 +140,10 @@ class AccessControl:
         Returns the response if too many requests came without a valid key or session, or to public paths.
     failed
         Counts wrong keys.
+    route_of
+        The route name of a path, for the log: a path can hold anything that a person typed.
     proxies
-        Proxies whose `X-Forwarded-For` is trusted.
+        Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     """
 
     app: ASGIApp
@@ -149,6 +151,7 @@ class AccessControl:
     static_path: str
     anonymous: Callable[[Scope], Response | None]
     failed: FailedKeys
+    route_of: Callable[[str], str]
     proxies: Networks = ()
 
     @property
@@ -216,6 +219,7 @@ class AccessControl:
         if scope["method"] in _CHANGING and not _bearer(headers) and not _names_this_site(headers):
             return json_error(403, _WITHOUT_ORIGIN)
         if not may_reach(key.held, scope["path"]):
+            _LOG.warning("Key %s may not open %s.", key.key_id, self.route_of(scope["path"]))
             return _forbidden(scope, headers, key)
         scope[HOLDER] = key
         return None

@@ -1,16 +1,19 @@
 """Bring 1,000,000 outcomes back: seconds, processor seconds and memory, of recording what was scored and of the join.
 
-Lists of 50,000 made-up appointments are recorded as scored, a tenth of them is called, and an extract of all of them is
-read. Each step runs in a process of its own. The second run of the join reads the store of the first and must write the
-same bytes. `python -m benchmarks.outcomes [ROWS]`.
+Lists of 50,000 made-up appointments are recorded as scored, and a tenth of them is called. An extract of the first half
+of the appointments is read, then one of all: more outcomes are known. `refresh` and the filling in of `contacted` read
+the second too. Each step runs in a process of its own. With `--again` all is joined once more, and the store must be of
+the same bytes. `python -m benchmarks.outcomes [ROWS] [--again]`.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 
 from dnapredict.synthetic.simulation import simulate
@@ -78,6 +81,35 @@ print(*summary.sentences(), sep="\\n", file=sys.stderr)
 """
 
 
+FILL = """
+import resource, sys, time
+from pathlib import Path
+from dnapredict.config.training_config import Setting
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
+from dnapredict.pipeline.run_inputs import sound_extract
+extract, home = map(Path, sys.argv[1:])
+with Workspace(memory_limit="2GB") as workspace:
+    checked = sound_extract(extract, Setting(), workspace)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    worked = time.process_time()
+    _, sentence = with_recorded_calls(checked, home, workspace)
+    print(time.process_time() - worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "before:", before)
+    print(sentence)
+"""
+REFRESH = """
+import resource, sys, time
+from pathlib import Path
+from dnapredict.config.training_config import Setting
+from dnapredict.pipeline.scoring import refresh
+extract, home = map(Path, sys.argv[1:])
+began, worked = time.perf_counter(), time.process_time()
+refresh(extract, home=home, setting=Setting())
+most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+print(time.perf_counter() - began, time.process_time() - worked, most)
+"""
+
+
 def _measured(program: str, *arguments: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True
@@ -85,20 +117,38 @@ def _measured(program: str, *arguments: Path) -> str:
     return (done.stdout + done.stderr).strip()
 
 
+def _first_half(extract: Path) -> Path:
+    """An extract of the appointments up to the middle one."""
+    half = extract.with_name("half.parquet")
+    duckdb.sql(
+        f"COPY (SELECT * FROM '{extract}' WHERE starts_at < (SELECT approx_quantile(starts_at, 0.5) FROM '{extract}')) "
+        f"TO '{half}' (FORMAT parquet)"
+    )
+    return half
+
+
 def main() -> None:
     """Print seconds and gigabytes of each step."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="?", type=int, default=ROWS)
+    parser.add_argument("--again", action="store_true", help="join all once more, and compare the bytes")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         extract, home = Path(temporary) / "extract.parquet", Path(temporary) / "home"
-        simulate(extract, appointments=rows, seed=3)
-        print(f"{pq.read_metadata(extract).num_rows:,} appointments")
+        simulate(extract, appointments=asked.rows, seed=3)
+        print(f"{pq.read_metadata(extract).num_rows:,} appointments", flush=True)
         print("recorded as scored: processor seconds, GB:", _measured(RECORD, extract, home), flush=True)
-        print("joined: seconds, processor seconds, GB:", _measured(JOIN, extract, home), flush=True)
+        half = _first_half(extract)
+        print("half joined: seconds, processor seconds, GB:", _measured(JOIN, half, home), flush=True)
+        print("all joined: seconds, processor seconds, GB:", _measured(JOIN, extract, home), flush=True)
         store = OutcomeStore(home)
         before = store.path.read_bytes()
-        print(f"the store: {len(before) / 1e6:.0f} MB")
-        print("joined again: seconds, processor seconds, GB:", _measured(JOIN, extract, home), flush=True)
-        print("the same bytes:", store.path.read_bytes() == before)
+        print(f"the store: {len(before) / 1e6:.0f} MB", flush=True)
+        print("`contacted` filled in: processor seconds, GB:", _measured(FILL, extract, home), flush=True)
+        print("refreshed: seconds, processor seconds, GB:", _measured(REFRESH, extract, home), flush=True)
+        if asked.again:
+            print("joined again: seconds, processor seconds, GB:", _measured(JOIN, extract, home), flush=True)
+            print("the same bytes:", store.path.read_bytes() == before)
         began = time.perf_counter()
         read = store.read()
         print(f"read and checked: {time.perf_counter() - began:.2f} s, {read.nbytes / 1e9:.2f} GB in memory")

@@ -6,6 +6,7 @@ call of the later lists whether its patient is held out. By chance it is right i
 
 - risk, band and the order by risk, needs, clinic and site, as without a trial;
 - what is left when risks are withheld, and what a list of a trial has: the action and the time;
+- that, whom earlier lists called or did not call, and how many of each day and hour are called;
 - that and every column of the uploaded list, by which it can learn the risk itself.
 
 `python -m benchmarks.trial_concealment [ROWS]`.
@@ -45,6 +46,7 @@ TRIAL = TrialConfig(
     why_ethical="The patients of this trial are made up.",
 )
 OF_THE_LIST = ("action", "hour", "weekday", "place_of_rows_without_a_call")
+OF_EARLIER_LISTS = ("called_before", "not_called_before", "rows_of_the_day", "called_of_the_day", "called_of_the_hour")
 WITHHELD = ("needs", "clinic_code", "site_code")
 BY_RISK = ("probability", "band", "place_by_risk")
 OF_THE_RECORD = (
@@ -69,10 +71,13 @@ def rows_without_a_call(rows: int, folder: Path) -> pa.Table:
         table.filter(pa.array(week == each)).append_column("week", pa.array(week[week == each]))
         for each in np.unique(week)
     )
-    return pa.concat_tables(_planned(each, register, config) for each in lists if each.num_rows >= FEWEST_ROWS)
+    before: dict[str, list[int]] = {}
+    return pa.concat_tables(_planned(each, register, config, before) for each in lists if each.num_rows >= FEWEST_ROWS)
 
 
-def _planned(listed: pa.Table, register: TrialRegister, config: WorklistConfig) -> pa.Table:
+def _planned(
+    listed: pa.Table, register: TrialRegister, config: WorklistConfig, before: dict[str, list[int]]
+) -> pa.Table:
     plan = plan_calls(listed, config=config, capacity=None, trial=RunningTrial(register))
     table = plan.table
     moment = listed["starts_at"].to_numpy()
@@ -86,6 +91,7 @@ def _planned(listed: pa.Table, register: TrialRegister, config: WorklistConfig) 
         "hour": moment.astype("datetime64[h]").astype(int) % 24,
         "weekday": moment.astype("datetime64[D]").astype(int) % 7,
         "lead_days": (moment - listed["booked_at"].to_numpy()).astype("timedelta64[D]").astype(float),
+        **_of_earlier_lists(listed, plan.table["selected"].to_numpy(zero_copy_only=False), moment, before),
         "held_out": pc.equal(pc.fill_null(table["trial_arm"], ""), "CONTROL"),
     }
     for name, column in columns.items():
@@ -99,6 +105,23 @@ def _planned(listed: pa.Table, register: TrialRegister, config: WorklistConfig) 
         )
     is_reminded = pc.starts_with(listed["action"], config.unselected_action)
     return listed.filter(pc.and_(pc.invert(table["selected"]), is_reminded)).drop_columns(list(FACTORS))
+
+
+def _of_earlier_lists(
+    listed: pa.Table, called: NDArray[np.bool_], moment: NDArray[np.datetime64], before: dict[str, list[int]]
+) -> dict[str, NDArray[np.float64]]:
+    """What earlier lists say of each patient, and what calls leave; `before` counts rows by patient and call."""
+    patients = listed["patient_id"].to_pylist()
+    seen = np.array([before.get(each, [0, 0]) for each in patients], dtype=float)
+    for patient, is_called in zip(patients, called.tolist(), strict=True):
+        before.setdefault(patient, [0, 0])[int(is_called)] += 1
+    found = {"not_called_before": seen[:, 0], "called_before": seen[:, 1]}
+    for name, unit in (("day", "D"), ("hour", "h")):
+        time = np.unique(moment.astype(f"datetime64[{unit}]"), return_inverse=True)[1].reshape(-1)
+        rows = np.bincount(time)
+        found |= {f"rows_of_the_{name}": rows[time].astype(float)}
+        found |= {f"called_of_the_{name}": (np.bincount(time, weights=called) / rows)[time]}
+    return found
 
 
 def _with_ranking_columns(table: pa.Table) -> pa.Table:
@@ -144,6 +167,7 @@ def main() -> None:
         "as without a trial": (*OF_THE_LIST, *WITHHELD, *BY_RISK),
         "risk, band and order withheld": (*OF_THE_LIST, *WITHHELD),
         "needs, clinic and site withheld too: a list of a trial": OF_THE_LIST,
+        "a list of a trial, earlier lists and gaps in the calls": (*OF_THE_LIST, *OF_EARLIER_LISTS),
         "list of a trial and the whole record": (*OF_THE_LIST, *WITHHELD, *OF_THE_RECORD),
     }
     print(f"{table.num_rows:,} rows without a call, {pc.mean(table['held_out'].cast('float64')).as_py():.3f} held out")

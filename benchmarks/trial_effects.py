@@ -22,12 +22,11 @@ from scipy.special import expit
 from dnapredict.fairness.measure.intervals import RateDifference
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership
 from dnapredict.trial.benefit_learner import BenefitRows, cross_fit
-from dnapredict.trial.claims import FEWEST_MISSED
 from dnapredict.trial.effect_estimates import arm_scores, risk_design, risk_difference, share_treated
 from dnapredict.trial.ranking_value import COMPARED_AT, ranking_value
 from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_interval
 from dnapredict.trial.subgroup_effects import group_effects
-from dnapredict.trial.trial_design import TrialInputs, design_effect, size_for
+from dnapredict.trial.trial_design import FEWEST_MISSED, TrialInputs, design_effect, size_for
 
 TRIALS = 500
 WEEKS = 26

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from benchmarks.audit_worlds import World
 from playwright.sync_api import Browser, Page
+from tests.browser.number_columns import misaligned_headings
 from tests.unit.test_audit_access import CONTEXT, listed, service
 from tests.unit.test_audit_study import WORLD, studied
 
@@ -57,6 +58,10 @@ def test_axe_finds_nothing_on_a_wide_or_a_small_screen(opened: Page):
             opened.set_viewport_size(size)
         found = Axe().run(opened, options=WCAG)
         assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_heading_of_a_column_of_numbers_stands_over_them(opened: Page):
+    assert misaligned_headings(opened) == []
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Page):

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from benchmarks.audit_worlds import World
 from playwright.sync_api import Browser, Page
+from tests.browser.number_columns import misaligned_headings
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -98,6 +99,10 @@ def test_axe_finds_nothing_on_a_small_screen(opened: Page):
     opened.set_viewport_size(SMALL)
     found = Axe().run(opened, options=WCAG)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_heading_of_a_column_of_numbers_stands_over_them(opened: Page):
+    assert misaligned_headings(opened) == []
 
 
 def test_opening_it_asks_for_nothing_but_the_file(browser: Browser, report: Path):

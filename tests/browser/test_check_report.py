@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.browser.number_columns import misaligned_headings
 from tests.browser.test_audit_report import SMALL, WCAG
 
 from dnapredict.config.training_config import Setting, TrainingConfig
@@ -49,6 +50,10 @@ def opened(browser: Browser, report: Path) -> Iterator[Page]:
 def test_axe_finds_nothing_against_wcag_2_2_aa(opened: Page):
     found = Axe().run(opened, options=WCAG)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_heading_of_a_column_of_numbers_stands_over_them(opened: Page):
+    assert misaligned_headings(opened) == []
 
 
 def test_a_small_screen_is_read_without_scrolling_sideways_and_axe_finds_nothing(opened: Page):

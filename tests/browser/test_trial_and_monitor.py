@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
+from tests.browser.number_columns import misaligned_headings
 from tests.browser.worklists import worklist
 from tests.kept_states import CLAIM, registered, reported
 from tests.service.process import Running, running
@@ -94,6 +95,7 @@ def row_of(page: Page, appointment: str) -> Locator:
 def assert_sound(page: Page, width: int) -> None:
     """axe finds nothing, and nothing is wider than the screen."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert misaligned_headings(page) == []
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 

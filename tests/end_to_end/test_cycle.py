@@ -57,6 +57,17 @@ def test_where_nothing_is_due_the_history_is_refreshed_and_the_model_watched(
     assert "No decision is asked for." in summary.read_text(encoding="utf-8")
     assert (summary.parent / "monitor" / "monitor.html").is_file()
 
+    # A summary that somebody removed is written anew, and a record that somebody edited is refused.
+    summary.unlink()
+    again = dnapredict("cycle", trust.extract, "--home", home, "--config", quick)
+    assert again.returncode == 0, again.stderr
+    assert "No decision is asked for." in summary.read_text(encoding="utf-8")
+    record = summary.with_name("steps.json")
+    record.write_text(record.read_text(encoding="utf-8").replace('"asks"', '"asked"'), encoding="utf-8")
+    refused = dnapredict("cycle", trust.extract, "--home", home, "--config", quick)
+    assert refused.returncode == STORE
+    assert "is damaged. Remove the folder of this cycle to run it from its start." in refused.stderr
+
 
 def test_a_version_that_is_due_is_trained_compared_and_audited_and_never_promoted(
     dnapredict: Run, home: Path, later: Path, quick: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,15 @@
 """One audit over trusts: the files of counts give the audit of the pooled rows, however the patients are divided."""
 
+import base64
 import datetime
 import functools
 import json
 import operator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +32,7 @@ from dnapredict.fairness import judge
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
 from dnapredict.fairness.measure.membership import WITHHELD, Group
-from dnapredict.fairness.pooling.counts_codec import from_json, to_json
+from dnapredict.fairness.pooling.counts_codec import CodecError, from_json, to_json
 from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest, write_counts
 from dnapredict.fairness.pooling.pooled_audit import audit_pool, pool_context, read_pool
 from dnapredict.fairness.pooling.protection import protected_counts
@@ -69,6 +73,36 @@ def test_what_is_read_is_what_was_counted(seed: int, lacking: list[set[str]]):
         assert (again.compared, again.has_trust_side) == (counts.compared, counts.has_trust_side)
 
 
+@pytest.mark.parametrize("with_type", [True, False])
+def test_files_of_earlier_releases_are_read(with_type: bool):
+    """Their arrays were packed by zlib, at first always as integers of eight bytes."""
+    counts = counted(parts(1, 3, [set()])[0])
+    written = json.loads(json.dumps(to_json(counts)))
+    for packed in _packed_arrays(written):
+        numbers = from_json(packed).astype(packed["type"] if with_type else "<i8")
+        packed["data"] = base64.b64encode(zlib.compress(numbers.tobytes())).decode()
+        del packed["packed"]
+        if not with_type:
+            del packed["type"]
+    assert_equal_counts(from_json(written), counts)
+
+
+@pytest.mark.parametrize("claim", [{"shape": [7]}, {"shape": [9]}, {"packed": "lzma"}, {"data": ""}])
+def test_an_array_that_is_not_what_it_says_is_refused(claim: dict[str, object]):
+    packed = to_json(np.arange(8))
+    assert from_json(packed).tolist() == list(range(8))
+    with pytest.raises(CodecError):
+        from_json(packed | claim)
+
+
+def _packed_arrays(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict) and value.get("is") == "numbers":
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _packed_arrays(item)
+
+
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))
 @settings(max_examples=4, deadline=None)
 def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
@@ -82,6 +116,36 @@ def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
     assert theirs.pop("trusts") == []
     ours.pop("context"), theirs.pop("context")
     assert_equal_figures(ours, theirs)
+
+
+@pytest.mark.parametrize("with_type", [True, False])
+def test_files_of_earlier_releases_are_read(with_type: bool):
+    """Their arrays were packed by zlib, at first always as integers of eight bytes."""
+    counts = counted(parts(1, 3, [set()])[0])
+    written = json.loads(json.dumps(to_json(counts)))
+    for packed in _packed_arrays(written):
+        numbers = from_json(packed).astype(packed["type"] if with_type else "<i8")
+        packed["data"] = base64.b64encode(zlib.compress(numbers.tobytes())).decode()
+        del packed["packed"]
+        if not with_type:
+            del packed["type"]
+    assert_equal_counts(from_json(written), counts)
+
+
+@pytest.mark.parametrize("claim", [{"shape": [7]}, {"shape": [9]}, {"packed": "lzma"}, {"data": ""}])
+def test_an_array_that_is_not_what_it_says_is_refused(claim: dict[str, object]):
+    packed = to_json(np.arange(8))
+    assert from_json(packed).tolist() == list(range(8))
+    with pytest.raises(CodecError):
+        from_json(packed | claim)
+
+
+def _packed_arrays(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict) and value.get("is") == "numbers":
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _packed_arrays(item)
 
 
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))

@@ -10,7 +10,9 @@ from starlette.testclient import TestClient
 from tests.service.pages import MARK, week
 from tests.service.test_lists import upload, workbook
 
+from dnapredict.data.mapping.column_meanings import WORDS
 from dnapredict.errors import StoreError
+from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.pages import upload_pages
 from dnapredict.worklist.files import list_store
 
@@ -62,6 +64,27 @@ def test_a_file_with_its_own_columns_is_asked_about_and_not_refused(question: st
     assert "Your <strong>Appt ID</strong> is</label>" in question
     assert '<option value="appointment_id" selected>the appointment number</option>' in question
     assert MARK not in question
+
+
+def test_every_column_that_holds_a_need_can_be_chosen() -> None:
+    assert {need.column for need in worklist_config().needs} <= WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "meaning"),
+    [
+        ("AIS needs", "Large print", "accessible_information_code"),
+        ("Learning Disability", "Y", "learning_disability_flag"),
+        ("Interp?", "Yes", "interpreter_needed"),
+        ("Transport", "Booked", "transport_booked"),
+        ("Tel (M)", "07700 900123", "mobile"),
+        ("Tel (H)", "01632 960001", "home_telephone"),
+        ("Lang", "Polish", "language"),
+    ],
+)
+def test_what_a_call_needs_is_known_by_its_usual_names(client: TestClient, name: str, cell: str, meaning: str) -> None:
+    rows = [[*PAS[0], name], *([*row, cell] for row in PAS[1:])]
+    assert chosen(upload(client, sheet(rows), to="/upload").text)[name] == meaning
 
 
 def test_columns_that_hold_nothing_are_not_asked_about(client: TestClient) -> None:

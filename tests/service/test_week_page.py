@@ -192,15 +192,6 @@ def test_while_a_trial_runs_its_claim_and_its_end_are_told_once_and_no_arm(clien
     assert not re.search(r"control|treatment arm|held out|hold-out|stratum|arms", page)
 
 
-def test_a_registration_that_was_changed_is_said_and_no_date_of_it(client: TestClient, home: Path) -> None:
-    registered(home, start=-30, end=60)
-    path = home / "trial" / "Calls.json"
-    path.write_text(path.read_text().replace("Calls", "Other"))
-    answer = client.get("/week")
-    assert answer.status_code >= 500
-    assert "is not the registration whose digest stands in the ledger" in answer.text
-
-
 # Who asks for which page of a week in which North made 20 calls, South 10 and no team 3, and what it shows.
 READERS = """
     reader   | asks for | sees        | calls

@@ -367,6 +367,34 @@ def change_the_use_to_capacity_planning(world: World) -> None:
     audit_for_capacity_planning(world)
 
 
+def with_disclosure(policy: Policy, **numbers: int) -> Policy:
+    return policy.model_copy(update={"disclosure": policy.disclosure.model_copy(update=numbers)})
+
+
+def audit_by_rounder_counts(world: World) -> None:
+    """A FAIL must hold on rounded counts too, so that counts in hundreds turn one of a small group."""
+    world.fail()
+    world.policy = with_disclosure(STRICT, round_to=100)
+    world.audit(ethnicity_recorded_since(world))
+
+
+def audit_by_a_larger_smallest_count(world: World) -> None:
+    """Below it, a group is not tested exactly, so that 0 of 84 reached is no FAIL any more."""
+    world.fail()
+    world.policy = with_disclosure(STRICT, suppress_below=100)
+    world.audit(ethnicity_recorded_since(world))
+
+
+def audit_with_more_calls_than_lists_have(world: World) -> None:
+    """An audit with calls for four in ten does not fail and covers the failed one; lists are made as before."""
+    world.fail()
+    generous = worklist_config().model_copy(update={"capacity_share": 0.4})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit_source, "worklist_config", lambda *_: generous)
+        world.audit(ethnicity_recorded_since(world))
+    world.sign("approve")
+
+
 def sign_as_xx(world: World) -> None:
     world.fail()
     world.sign(name="xx")
@@ -537,6 +565,9 @@ DONE = """
     agree to a laxer limit alone               | failed the audit of
     audit for capacity planning                | was never audited for lists of patients
     change the use to capacity planning        | 'use' was 'supportive contact' at the last audit
+    audit by rounder counts                    | 'disclosure.round_to' was 5 at the last audit
+    audit by a larger smallest count           | 'disclosure.suppress_below' was 8 at the last audit
+    audit with more calls than lists have      | was not audited again by the rules of these lists
     sign as xx                                 | 'xx' is no name of a person
     name the champion in mlflow                | which was never put in use
     edit a table of the report                 | is not the file that was signed

@@ -131,27 +131,30 @@ def test_all_appointments_of_a_patient_are_in_one_arm_and_a_held_out_call_mentio
 
 def test_a_patient_who_opted_out_before_is_in_no_arm_and_an_unknown_one_is_called_as_ever():
     listed = LISTED.replace("b           | q", "b           |  ")
-    excluded = [OPTED_OUT, UNCALLED, UNCALLED, UNCALLED, UNCALLED]
+    listed += "f | u | 13 | 0.1 | 5"
+    excluded = [OPTED_OUT] + [UNCALLED] * 5
     plan = trial_plan(listed, Lots("p r", earlier=["a"]), excluded=excluded, capacity=2)
-    assert arms(plan) == ["-", "- call", "CONTROL", "TREATMENT call", "-"]
+    assert arms(plan) == ["-", "- call", "CONTROL", "TREATMENT call", "-", "-"]
 
 
 def test_a_patient_who_opts_out_of_calls_of_the_trial_is_not_called_and_stays_in_the_arm():
     listed = LISTED.replace("t       | 13  | 0.1", "p       | 13  | 0.1")
-    excluded = [OPTED_OUT, UNCALLED, UNCALLED, UNCALLED, OPTED_OUT]
+    listed += "f | u | 13 | 0.1 | 5\ng | v | 13 | 0.1 | 5"
+    excluded = [OPTED_OUT, UNCALLED, UNCALLED, UNCALLED, OPTED_OUT, UNCALLED, UNCALLED]
     for held, arm in (("", "TREATMENT"), ("p", "CONTROL")):
         lots = Lots(held)
         lots.add({"p": ""})
         # The appointment whose risk is below that of every call would not have been called in either arm.
         plan = trial_plan(listed, lots, excluded=excluded, capacity=2)
-        assert arms(plan) == [arm, "TREATMENT call", "TREATMENT call", "-", "-"]
+        assert arms(plan) == [arm, "TREATMENT call", "TREATMENT call", "-", "-", "-", "-"]
 
 
 def test_an_appointment_stays_in_the_trial_when_its_call_reached_somebody():
     lots = Lots("", earlier=["a"])
     lots.add({"p": ""})
     excluded = [REACHED, UNCALLED, UNCALLED, UNCALLED, UNCALLED]
-    assert arms(trial_plan(LISTED, lots, excluded=excluded))[0] == "TREATMENT"
+    plan = trial_plan(LISTED, lots, excluded=excluded)
+    assert arms(plan)[0] == "TREATMENT"
     # Passed over because a call of the trial reached the patient: held out, it would count as well.
     muted = trial_plan(LISTED, lots, muted=lambda call_by: np.arange(len(call_by)) == 0)
     assert arms(muted)[0] == "TREATMENT"
@@ -239,3 +242,33 @@ def test_the_example_in_the_shipped_file_is_a_valid_trial():
 def test_a_trial_needs_every_setting_that_somebody_answers_for():
     with pytest.raises(ValidationError, match="approved_by"):
         TrialConfig.model_validate({name: value for name, value in TRIAL.items() if name != "approved_by"})
+
+
+def many(rows: int, *, patients: int | None = None) -> str:
+    """A list of so many appointments of so many patients, p0 of the highest risk."""
+    lines = (f"a{n} | p{n % (patients or rows)} | {10 + n} | {0.9 - n / 1000}" for n in range(rows))
+    return "\n".join(("appointment | patient | day | risk", *lines))
+
+
+@pytest.mark.parametrize(
+    ("listed", "excluded"),
+    [
+        (many(20), None),
+        (many(20, patients=10), None),  # a call about two appointments of a patient covers both
+        (many(20), [OPTED_OUT] * 10 + [UNCALLED] * 10),  # who opted out has another action than who is held out
+        (many(20), [UNCALLED] * 3 + [REACHED] * 6 + [UNCALLED] * 11),  # exported again after calls
+    ],
+)
+def test_a_list_with_calls_for_everybody_hides_who_is_held_out_among_as_many_others(listed: str, excluded):
+    plan = trial_plan(listed, Lots("p10 p1"), capacity=20, excluded=excluded, mute_days=30)
+    rows = [row for row in plan.table.to_pylist() if row["action"].startswith("Usual reminder")]
+    held_out = sum(row["trial_arm"] == "CONTROL" for row in rows)
+    assert 0 < 2 * held_out <= len(rows)
+    assert any(row["selected"] for row in plan.table.to_pylist())
+    assert "this list has at most" in plan.notices[-1]
+
+
+def test_a_list_with_few_calls_keeps_them_all():
+    plan = trial_plan(many(20), Lots("p4"), capacity=8)
+    assert sum(plan.table["selected"].to_pylist()) == 8
+    assert not plan.notices

@@ -1,6 +1,7 @@
 """What a trial report may say, by cases: never more than was seen."""
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ no outcome is recorded            | -   | alike  | alike    | -               | 
 20 missed in an arm               | 20  | alike  | alike    | -9.0 -15 -3     | yes      | registered     | helps
 fewer are in an arm than drawn    | 500 | unlike | alike    | -9.0 -15 -3     | yes      | registered     | arms unlike
 outcomes of an arm are missing    | 500 | alike  | unlike   | -9.0 -15 -3     | yes      | registered     | outcomes unlike
+outcomes of many are missing      | 500 | alike  | missing  | -9.0 -15 -3     | yes      | registered     | outcomes missing
 running, beyond chance            | 500 | alike  | alike    | -3.1 -6.0 -0.2  | no       | registered     | helps
 running, chance explains it       | 500 | alike  | alike    | -3.1 -6.3 0.1   | no       | registered     | not yet
 finished, beyond chance           | 500 | alike  | alike    | -3.1 -4.3 -1.9  | yes      | registered     | helps
@@ -24,6 +26,7 @@ finished, more are missed         | 500 | alike  | alike    | 2.0 0.4 3.6     | 
 running, more are missed          | 500 | alike  | alike    | 4.0 0.4 7.6     | no       | registered     | harms
 finished, nothing was registered  | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | not registered | not yet
 finished, but its end was moved   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | amended        | not yet
+finished, but its lists stopped   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | stopped        | not yet
 """
 HEADER, *LINES = ([cell.strip() for cell in line.split("|")] for line in CASES.strip().splitlines())
 
@@ -35,7 +38,8 @@ def evidence_of(few: str, arms: str, outcomes: str, effect: str, *, finished: st
         appointments=0 if few == "-" else 10 * int(few),
         fewest_missed=0 if few == "-" else int(few),
         arms_as_planned=arms == "alike",
-        outcomes_alike=outcomes == "alike",
+        outcomes_alike=outcomes != "unlike",
+        outcomes_complete=outcomes != "missing",
         effect=Interval(*numbers) if numbers else None,
         is_finished=finished == "yes",
         plan=plan,
@@ -73,6 +77,23 @@ SENTENCES = {
     "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The plan of this trial was "
     "amended after its start, so that no analysis counts as the planned one.",
 }
+
+
+def test_fewer_missed_appointments_are_no_more_attended_ones():
+    evidence = evidence_of("500", "alike", "alike", "-3.1 -4.3 -1.9", finished="yes", plan="registered")
+    told = claim_of(replace(evidence, attended=Interval(0.002, -0.011, 0.015))).sentence
+    assert told.endswith(
+        " That more were attended is not shown: 0.2 more of 100 (likely range: 1.1 fewer to 1.5 more). Calls may have "
+        "made patients cancel."
+    )
+    assert "attended" not in claim_of(replace(evidence, attended=Interval(0.03, 0.011, 0.049))).sentence
+
+
+def test_a_benefit_in_the_third_trial_of_a_home_is_said_to_be_of_the_third():
+    evidence = evidence_of("500", "alike", "alike", "-3.1 -4.3 -1.9", finished="yes", plan="registered")
+    told = claim_of(replace(evidence, earlier_trials=2)).sentence
+    assert "This home registered 2 other trials before: each may show an effect by chance" in told
+    assert "other" not in claim_of(evidence).sentence
 
 
 @pytest.mark.parametrize("case", SENTENCES)

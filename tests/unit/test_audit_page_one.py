@@ -23,7 +23,7 @@ from dnapredict.fairness.measure.membership import Group
 from dnapredict.fairness.report.easy_read import easy_read_ideas
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.fairness.report.group_phrases import people
-from dnapredict.fairness.report.page_one import MOST_ROWS, page_one
+from dnapredict.fairness.report.page_one import MOST_ROWS, _named, page_one
 from dnapredict.fairness.report.report_files import report_files
 from dnapredict.fairness.report.wording import named_groups
 from dnapredict.fairness.verdicts import Check, Verdict
@@ -210,6 +210,17 @@ def test_page_one_says_where_the_policy_names_nobody_who_may_sign(named: bool):
     table = PlantedWorld("fair", appointments=2_000).table()
     text = html.unescape(report_files(run(AuditData.of(table), policy=policy, context=CONTEXT))["report.html"].decode())
     assert ("The policy names nobody who may sign. Anybody can then write any name here" in text) is not named
+
+
+@pytest.mark.parametrize("number", [1, 4, 5, 6, 9])
+def test_no_group_is_left_out_of_what_we_can_and_cannot_say(number: int):
+    names = [f"{letter} people" for letter in "ABCDEFGHI"[:number]]
+    checks = [
+        Check("ethnicity", Group(str(place), name), Verdict.PASS, "reach", "") for place, name in enumerate(names)
+    ]
+    (said,) = _named("Reached: {}.", checks)
+    told = re.search(r"(\d+) more groups", said)
+    assert sum(name in said for name in names) + (int(told[1]) if told else 0) == number
 
 
 def test_people_whose_area_is_not_known_are_named_once():

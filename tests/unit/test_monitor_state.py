@@ -1,6 +1,7 @@
 """What a home keeps of the last monitor run, and what is read of it after a crash or an edit."""
 
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,22 @@ from dnapredict.monitoring.monitor_state import (
     read_page,
     read_state,
     readable_state,
+)
+from dnapredict.pipeline.in_use.trial_state import ReportedTrial
+from dnapredict.service.home_checks import store_checks
+
+ANOTHER_PAGE = (
+    "monitor/monitor.html: is not the page of the last monitor run. Run 'dnapredict monitor' again to replace it."
+)
+REPORTED = ReportedTrial(
+    name="autumn",
+    created_at=datetime.datetime(2026, 9, 1, tzinfo=datetime.UTC),
+    synthetic=True,
+    window=None,
+    claim="Nothing can be said yet.",
+    claim_kind="nothing",
+    effect=None,
+    versions=("1",),
 )
 
 
@@ -78,6 +95,46 @@ def test_a_page_of_another_run_is_not_shown(moved: MonitorResult, tmp_path: Path
     assert read_page(tmp_path, state) is None
     page.unlink()
     assert read_page(tmp_path, state) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "finding"),
+    [
+        (
+            "monitor/latest.json",
+            lambda text: text.replace('"level"', '"height"'),
+            "monitor/latest.json: is damaged. Run 'dnapredict monitor' again to replace it.",
+        ),
+        (
+            "monitor/monitor.html",
+            lambda text: text.replace("</html>", ""),
+            ANOTHER_PAGE,
+        ),
+        (
+            "monitor/monitor.html",
+            None,
+            ANOTHER_PAGE,
+        ),
+        (
+            "trial/reports/latest.json",
+            lambda text: text + "}",
+            "trial/reports/latest.json: is damaged. Run 'dnapredict trial report' again.",
+        ),
+    ],
+)
+def test_doctor_names_what_is_damaged_of_the_last_monitor_run_and_trial_report(
+    moved: MonitorResult, tmp_path: Path, file: str, damage: Callable[[str], str] | None, finding: str
+) -> None:
+    kept(moved, tmp_path)
+    (tmp_path / "trial" / "reports").mkdir(parents=True)
+    (tmp_path / "trial" / "reports" / "latest.json").write_text(REPORTED.model_dump_json(), encoding="utf-8")
+    assert [str(each) for each in store_checks.reports(tmp_path)] == []
+    path = tmp_path / file
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert [str(each) for each in store_checks.reports(tmp_path)] == [finding]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.errors import DataError, StoreError
-from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes, with_recorded_calls
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
+from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
 from dnapredict.pipeline.run_inputs import sound_extract
 from dnapredict.service.call_actions import Actions, Outcome
 from dnapredict.service.call_outcomes import Barrier, CallDetails, Offer
@@ -209,7 +210,11 @@ def test_a_damaged_store_is_an_error_and_stays(home: Path, tmp_path: Path) -> No
     assert path.read_bytes() == b"MARK"
 
 
-def test_contacted_is_filled_in_and_the_extracts_own_value_comes_first(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_of_a_range", [250_000, 7])
+def test_contacted_is_filled_in_and_the_extracts_own_value_comes_first(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_of_a_range: int
+) -> None:
+    monkeypatch.setattr("dnapredict.worklist.follow_up.hash_ranges._ROWS_OF_A_RANGE", rows_of_a_range)
     bring_back(extract(tmp_path), home)
     text = extract(tmp_path).read_text(encoding="utf-8").splitlines()
     own = {"MARK-2": "no", "MARK-39": "yes"}

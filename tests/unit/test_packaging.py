@@ -1,6 +1,7 @@
 """What operations are given agrees with the program: variables, files, commands, hardening."""
 
 import ast
+import datetime
 import re
 import shutil
 import subprocess
@@ -181,6 +182,51 @@ def test_the_weekly_jobs_of_systemd_and_windows_run_the_same_command():
     arguments = task.findtext(".//{*}Arguments") or ""
     assert "/dnapredict cycle /" in unit
     assert arguments.startswith("cycle ")
+
+
+# The elements that Microsoft's Task Scheduler schema 1.2 allows in each element that the task uses.
+TASK_ELEMENTS = """
+    Task:            RegistrationInfo Triggers Settings Data Principals Actions
+    RegistrationInfo: URI SecurityDescriptor Source Date Author Version Description Documentation
+    Triggers:        BootTrigger RegistrationTrigger IdleTrigger TimeTrigger EventTrigger LogonTrigger CalendarTrigger
+    CalendarTrigger: Repetition StartBoundary EndBoundary ExecutionTimeLimit Enabled RandomDelay ScheduleByWeek
+    ScheduleByWeek:  WeeksInterval DaysOfWeek
+    DaysOfWeek:      Monday Tuesday Wednesday Thursday Friday Saturday Sunday
+    Settings:        MultipleInstancesPolicy DisallowStartIfOnBatteries StopIfGoingOnBatteries StartWhenAvailable
+    Settings:        ExecutionTimeLimit Enabled RestartOnFailure WakeToRun Priority AllowHardTerminate
+    Actions:         Exec
+    Exec:            Command Arguments WorkingDirectory
+"""
+# Of these, the order counts.
+IN_ORDER = ("CalendarTrigger", "Exec")
+TASK_NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+
+
+def test_the_windows_task_keeps_to_the_schema_of_the_task_scheduler():
+    allowed: dict[str, list[str]] = {}
+    for line in TASK_ELEMENTS.strip().splitlines():
+        name, children = line.split(":")
+        allowed.setdefault(name.strip(), []).extend(children.split())
+    task = ElementTree.parse(SERVING / "dnapredict-cycle.xml").getroot()  # noqa: S314 - a file of ours
+    assert {element.tag.partition("}")[0] + "}" for element in task.iter()} == {TASK_NAMESPACE}
+    for element in task.iter():
+        parent = element.tag.removeprefix(TASK_NAMESPACE)
+        found = [child.tag.removeprefix(TASK_NAMESPACE) for child in element]
+        known = allowed.get(parent, [])
+        assert set(found) <= set(known), parent
+        assert len(found) == len(set(found)), parent
+        if parent in IN_ORDER:
+            assert found == sorted(found, key=known.index), parent
+    assert task.find(f".//{TASK_NAMESPACE}Actions").attrib == {}, "a context would need a principal of that name"
+    start = datetime.datetime.fromisoformat(task.findtext(f".//{TASK_NAMESPACE}StartBoundary"))
+    days = [day.tag.removeprefix(TASK_NAMESPACE) for day in task.find(f".//{TASK_NAMESPACE}DaysOfWeek")]
+    assert days == [f"{start:%A}"]
+
+
+def test_schtasks_can_read_the_encoding_of_the_windows_task():
+    content = (SERVING / "dnapredict-cycle.xml").read_bytes()
+    assert content.startswith(b'<?xml version="1.0"?>'), "no byte order mark, and no declared encoding"
+    assert content.isascii()
 
 
 def test_what_bentoml_packs_is_there_and_holds_no_secret():

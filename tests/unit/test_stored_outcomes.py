@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from dnapredict.errors import DataError, StoreError
-from dnapredict.monitoring.alarms import AuditedLevels
+from dnapredict.monitoring.alarms import AuditedLevels, outcome_alarms
 from dnapredict.monitoring.input_drift import input_alarms, input_weeks
-from dnapredict.monitoring.weekly_counts import weeks_of
+from dnapredict.monitoring.weekly_counts import weekly_counts, weeks_of
 from dnapredict.pipeline.routine.stored_outcomes import stored_outcomes
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
@@ -53,6 +53,35 @@ def test_weeks_whose_outcomes_did_not_come_back_are_no_missing_column(tmp_path: 
     counted = input_weeks(watched.inputs, position[watched.has_inputs], watched.references, weeks=len(weeks))
     assert input_alarms(counted, weeks) == ()
     assert np.isnan(counted[0].psi).tolist() == [False] * 10 + [True] * 2
+
+
+@pytest.mark.parametrize(("late", "kept"), [({}, 20), ({18: 0.3, 19: 0.6}, 18), ({10: 0.6}, 20), ({19: 0.05}, 20)])
+def test_the_last_weeks_count_once_their_missed_appointments_are_recorded(
+    late: dict[int, float], kept: int, tmp_path: Path
+) -> None:
+    """Of the missed appointments of some weeks a share is not recorded yet, and all of the others are."""
+    random, rows = np.random.default_rng(4), []
+    for week in range(20):
+        missed = random.random(2_000) < 0.1
+        unknown = missed & (random.random(2_000) < late.get(week, 0.0))
+        rows += [
+            {
+                "appointment": f"a{week}-{number}",
+                "patient": f"p{number}",
+                "model_version": "1",
+                "probability": 0.1,
+                "starts_at": MONDAY + datetime.timedelta(weeks=week),
+                # A tenth was cancelled, and is neither missed nor attended.
+                "outcome_code": None if unknown[number] else "2" if number < 200 else "3" if missed[number] else "5",
+                "missed": None if unknown[number] or number < 200 else bool(missed[number]),
+            }
+            for number in range(2_000)
+        ]
+    OutcomeStore(tmp_path).write(pa.Table.from_pylist(rows, schema=OUTCOME_SCHEMA))
+    watched = stored_outcomes(tmp_path, "1", timezone="UTC", audited=AuditedLevels())
+    assert len(weekly_counts(watched.outcomes).weeks) == kept
+    assert watched.scored.num_rows == 40_000
+    assert not outcome_alarms(weekly_counts(watched.outcomes))
 
 
 def test_weeks_are_those_of_the_clinics_clock(tmp_path: Path) -> None:

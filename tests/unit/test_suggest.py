@@ -237,13 +237,36 @@ def test_years_of_two_digits_get_their_format(tmp_path: Path):
     )
     draft = drafted(path)
     assert draft["booked_at"] == {"from": "Booked Date", "format": "%d/%m/%y"}
-    assert draft["starts_at"]["format"] == ["%d/%m/%y %H:%M", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H%M"]
+    assert draft["starts_at"]["format"][:3] == ["%d/%m/%y %H:%M", "%d/%m/%y %H:%M:%S", "%d/%m/%y %H%M"]
     mapping = path.with_suffix(".toml")
     mapping.write_text(suggest(path))
     with Workspace() as workspace:
         checked = checked_extract(path, workspace, mapping=load_mapping(mapping))
         ages = workspace.fetch(f"SELECT age_years FROM {checked.rows.get_name()} ORDER BY row_number")
     assert ages["age_years"].to_pylist() == [91, 26]
+
+
+# How hospitals write when an appointment is, beside a day in the way that needs no format.
+WRITTEN = """
+    day             | time
+    Mon 07-Dec-2026 | 9.30
+    Mon 7 Dec 2026  | 09:30
+    Monday, 7 December 2026 | 0930
+    Mon 07/12/26    | 9:30 AM
+    07-Dec-26       | 9.30am
+    07/12/2026      | 9:30 am
+    7-Dec-2026      | 9.30AM
+    2026-12-07      | 9:30AM
+    07/12/2026      | 930
+"""
+
+
+@pytest.mark.parametrize("written", [line.strip() for line in WRITTEN.strip().splitlines()[1:]])
+def test_a_day_and_a_time_are_read_as_hospitals_write_them(tmp_path: Path, written: str):
+    day, time = (cell.strip() for cell in written.split("|"))
+    header = "Appt ID;Booked Date;Clinic Date;Start;Age;Clinic"
+    path = extract(tmp_path, header, *(f'A{n};2026-09-01;"{day}";{time};50;ENT' for n in range(12)))
+    assert kept(path) == 12
 
 
 @pytest.mark.parametrize("flag", ["N,Y", "No,Yes", "0,1"])

@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from dnapredict.errors import DataError
 from dnapredict.trial.trial_design import (
+    FEWEST_MISSED,
     TrialInputs,
     design_effect,
     detectable_relative_risk,
@@ -19,12 +20,11 @@ TRIALS = 20_000
 
 
 def share_found(called: int, held_out: int, *, missed: float, relative_risk: float, critical: float) -> float:
-    """The share of simulated trials whose difference is beyond `critical` pooled standard errors."""
+    """The share of simulated trials whose difference is beyond `critical` standard errors, the arms not pooled."""
     draw = np.random.default_rng(3)
     one = draw.binomial(called, missed * relative_risk, TRIALS) / called
     other = draw.binomial(held_out, missed, TRIALS) / held_out
-    pooled = (one * called + other * held_out) / (called + held_out)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / called + 1 / held_out))
+    error = np.sqrt(one * (1 - one) / called + other * (1 - other) / held_out)
     return float((np.abs(one - other) > critical * error).mean())
 
 
@@ -37,8 +37,17 @@ def test_the_planned_size_finds_the_effect_in_80_of_100_trials(missed: float, sh
     found = share_found(
         size.called, size.held_out, missed=missed, relative_risk=relative_risk, critical=inputs.critical
     )
-    # The pooled test is a little liberal or conservative where one arm is small.
+    # The test is a little liberal or conservative where one arm is small.
     assert found == pytest.approx(0.8, abs=0.035)
+
+
+@pytest.mark.parametrize("design", [1.0, 1.5])
+def test_a_large_effect_is_planned_with_enough_missed_appointments_to_claim_it(design: float):
+    inputs = TrialInputs(calls_a_week=80, share_missed=0.25, share_held_out=0.5, design_effect=design)
+    size = size_for(inputs, 0.3)
+    missed = size.called * 0.25 * 0.3
+    assert norm.sf((FEWEST_MISSED - missed) / np.sqrt(design * missed)) == pytest.approx(0.99, abs=0.001)
+    assert detectable_relative_risk(inputs, weeks=0.8) is None  # what chance explains, and too few to claim
 
 
 def test_calls_that_do_nothing_are_found_in_at_most_5_of_100_trials():

@@ -5,16 +5,20 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 from tests.spec.test_trial_arms import TRIAL
 from tests.spec.test_worklist import rules
 
 from dnapredict.config.trial_config import TrialConfig
+from dnapredict.data.files.digests import SecretError
 from dnapredict.errors import ConfigurationError, StoreError, UsageError
 from dnapredict.pipeline.in_use import trial_planning
 from dnapredict.pipeline.in_use.trial_planning import plan_trial, trial_on
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, NewEntry
 from dnapredict.worklist.calls.trial_register import TrialRegister
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
 TODAY = datetime.date(2026, 11, 2)
 LATER = datetime.date(2026, 12, 1)
@@ -63,13 +67,13 @@ def test_a_trial_is_registered_once_with_its_digest_in_the_ledger(home: Path, mo
     assert planned.is_new
     assert planned.file is not None
     assert planned.size is not None
-    assert planned.size.weeks == 9
+    assert planned.size.weeks == 11
     *_, entry = LedgerOnly(home).entries()
     assert (entry.kind, entry["name"]) == ("trial", "Calls")
     assert entry["sha256"] == planned.registration.sha256  # type: ignore[union-attr]
     written = json.loads(planned.file.read_text(encoding="utf-8"))
     assert written["settings"]["share_held_out"] == 0.2
-    assert written["sizes"]["weeks_needed"] == 9
+    assert written["sizes"]["weeks_needed"] == 11
     assert entry["sha256"] in planned.file.with_suffix(".md").read_text(encoding="utf-8")
     assert not plan_trial(home, calls_a_week=80, share_missed=0.25).is_new
     assert len(LedgerOnly(home).entries()) == 2
@@ -189,3 +193,30 @@ def test_a_figure_out_of_range_is_refused(home: Path, monkeypatch, given: dict[s
 
 def test_the_share_is_drawn_as_a_small_fraction():
     assert str(TrialConfig.model_validate(TRIAL | {"share_held_out": 0.333}).share) == "1/3"
+
+
+def test_arms_cannot_be_drawn_again_with_another_secret(home: Path, monkeypatch: pytest.MonkeyPatch):
+    configured(monkeypatch)
+    plan_trial(home)
+    register = runs(home)
+    assert register is not None
+    register.add({"patient": ""})
+    for name in ("arms.secret", "register.db"):
+        (home / "trial" / name).unlink()
+    with pytest.raises(SecretError, match="is another secret than the arms of the trial were drawn with"):
+        runs(home)
+    configured(monkeypatch, end=datetime.date(2027, 5, 31))
+    with pytest.raises(SecretError, match="another secret"):
+        plan_trial(home, amend="It takes longer")
+
+
+def test_a_share_missed_counts_cancelled_appointments_as_the_trial_does(home: Path):
+    from tests.unit.test_trial_report import outcomes, with_values  # which imports this module
+
+    rows = outcomes(4_000)
+    held_out = rows.filter(pc.equal(rows["trial_arm"], "CONTROL"))
+    of_all = np.mean([one == "3" for one in held_out["outcome_code"].to_pylist()])
+    OutcomeStore(home).write(with_values(rows, selected=[arm == "TREATMENT" for arm in rows["trial_arm"].to_pylist()]))
+    figures = trial_planning.trust_figures(home)
+    assert figures is not None
+    assert figures.share_missed == pytest.approx(of_all, abs=1e-9)

@@ -16,7 +16,8 @@ from dnapredict.errors import StoreError, UsageError
 from dnapredict.pipeline.in_use import trial_reporting
 from dnapredict.pipeline.in_use.trial_reporting import TrialReport, report_trial
 from dnapredict.registry.decision_ledger import Decisions, HeadFile, NewEntry
-from dnapredict.trial.pre_registration import ArmSizes, PreRegistration
+from dnapredict.trial.pre_registration import ArmSizes, PreRegistration, registration_file
+from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.plan.benefit_ranking import read_benefit_model
 
@@ -89,6 +90,15 @@ def outcomes(
     )
     gone = ~treated & (generator.random(patients) < not_called)[patient]
     return table.filter(pa.array(~gone))
+
+
+def with_values(rows: pa.Table, **values: object) -> pa.Table:
+    """The same rows with other values of some columns."""
+    for name, column in values.items():
+        rows = rows.set_column(
+            rows.column_names.index(name), rows.schema.field(name), pa.array(column).cast(rows.schema.field(name).type)
+        )
+    return rows
 
 
 def home_with(rows: pa.Table, folder: Path, *, weeks: int = WEEKS - 1, is_registered: bool = True) -> Path:
@@ -240,3 +250,69 @@ def test_a_registration_that_was_changed_is_refused(tmp_path: Path):
     file.write_text(file.read_text().replace("0.3", "0.4"))
     with pytest.raises(StoreError, match="is missing, or is not the registration"):
         report_trial(home, tmp_path / "out")
+
+
+def listed(rows: pa.Table, *, from_day: int = 7) -> pa.Table:
+    """The same rows as lists of each Monday gave them, so many days before the appointment."""
+    starts = rows["starts_at"].to_numpy().astype("datetime64[D]")
+    week = (starts - np.datetime64(START)).astype(int) // 7
+    return with_values(rows, scored_at=np.datetime64(START, "us") + (week * 7 - from_day) * np.timedelta64(1, "D"))
+
+
+def test_a_trial_whose_lists_stopped_long_before_its_end_has_no_planned_analysis(tmp_path: Path):
+    rows = listed(outcomes())
+    other = with_values(rows.slice(0, 1), trial=["Another"], recorded_at=[np.datetime64("2027-12-01", "us")])
+    early = rows.filter(pa.array(rows["scored_at"].to_numpy() < np.datetime64(START, "us") + np.timedelta64(70, "D")))
+    for name, kept, plan in (("stopped", early, "stopped"), ("whole", rows, "registered")):
+        (tmp_path / name).mkdir()
+        _, figures = reported(pa.concat_tables([kept, other]), tmp_path / name, weeks=WEEKS)
+        assert figures["finished"]
+        assert figures["trial"]["plan"] == plan
+        assert ("by the planned analysis" in figures["claim"]) == (plan == "registered")
+
+
+@pytest.mark.parametrize(("missing", "kind"), [(0.08, "helps"), (0.14, "outcomes missing")])
+def test_a_choice_of_the_outcomes_that_are_read_in_is_no_trial(tmp_path: Path, missing: float, kind: str):
+    rows = outcomes()
+    gone = np.random.default_rng(1).random(rows.num_rows) < missing
+    code = np.where(gone, None, rows["outcome_code"].to_numpy(zero_copy_only=False))
+    _, figures = reported(with_values(rows, outcome_code=code.tolist()), tmp_path)
+    assert figures["claim_kind"] == kind
+
+
+def test_appointments_that_were_listed_and_are_not_in_the_store_are_missing(tmp_path: Path):
+    rows = listed(outcomes())
+    home = home_with(rows.slice(0, 2_500), tmp_path)
+    settings = read_registration_of(home)
+    TrialRegister(home, settings, START - datetime.timedelta(days=3)).note(rows["appointment"].to_pylist())
+    report = report_trial(home, tmp_path / "out")
+    assert report.result.claim.kind == "outcomes missing"
+
+
+def test_patients_in_both_arms_are_no_trial_but_for_a_few_who_were_merged(tmp_path: Path):
+    rows = outcomes()
+    for share, kind in ((0.02, "helps"), (0.2, "arms unlike")):
+        patient = rows["patient"].to_numpy(zero_copy_only=False).copy()
+        some = np.flatnonzero(np.random.default_rng(2).random(len(patient)) < share)
+        patient[some] = np.random.default_rng(3).permutation(patient[some])
+        (tmp_path / kind).mkdir()
+        _, figures = reported(with_values(rows, patient=patient.tolist()), tmp_path / kind)
+        assert figures["claim_kind"] == kind
+
+
+def test_a_trial_after_another_says_so(tmp_path: Path):
+    home = home_with(outcomes(), tmp_path)
+    settings = read_registration_of(home).model_copy(
+        update={"name": "Before", "start": datetime.date(2026, 6, 1), "end": datetime.date(2026, 7, 1)}
+    )
+    registration = PreRegistration(registered_on=START, settings=settings, share_drawn="3/10")
+    registration.write(home)
+    LedgerOnly(home).enter("trial", {"name": "Before", "sha256": registration.sha256, "until": "2026-07-01"})
+    report = report_trial(home, tmp_path / "out")
+    assert "This home registered another trial before" in report.result.claim.sentence
+    assert "<dd>Before</dd>" in report.page.read_text(encoding="utf-8")
+
+
+def read_registration_of(home: Path) -> TrialConfig:
+    """The settings of the trial that is registered in a home."""
+    return PreRegistration.model_validate_json(registration_file(home, NAME).read_bytes()).settings

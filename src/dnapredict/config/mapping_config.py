@@ -1,5 +1,6 @@
 """`training/mappings/NAME.toml`: how a foreign extract, and the files joined to it, become the contract's columns."""
 
+import re
 import zoneinfo
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
@@ -74,6 +75,8 @@ class Geography(Settings):
 
 
 # Date cells of a sheet are read as ISO text, whatever the format of text cells in the same column.
+# Where the time of day begins in a pattern; the day before it may hold blanks, as in "%d %B %Y".
+_CLOCK: Final = re.compile(r"[ T]*%[HI]")
 _ISO: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 JoinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -149,7 +152,7 @@ class ColumnSource(Settings):
         given = (self.format,) if isinstance(self.format, str) else self.format
         if self.date is None or not given:
             return given
-        days = tuple(pattern.partition(" ")[0] for pattern in given)
+        days = tuple(_CLOCK.split(pattern)[0] for pattern in given)
         return tuple(dict.fromkeys((*given, *days, *_ISO)))
 
     @property

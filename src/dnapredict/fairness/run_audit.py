@@ -1,7 +1,7 @@
 """Run the audit: count each grouping, judge every gate, and return only what may be published."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -54,20 +54,41 @@ def judge_gates(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
 
     Capacity planning calls nobody, so that the gates about reach do not apply.
     """
-    reached = reach_checks(evidence.compared, evidence)
-    gates: list[Gate | None] = [records_gate(evidence), label_gate(evidence, reached), calibration_gate(evidence)]
-    if evidence.policy.primary == "reach":
-        gates += [
-            reach_gate(reached),
-            ranking_gate(evidence),
-            allocation_gate(evidence),
-            change_gate(evidence),
-            search_gate(evidence),
-        ]
-    gates += [evidence_gate(evidence), level_gate(evidence)]
-    applied = without_blame_for_parts([gate for gate in gates if gate is not None], evidence)
-    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in applied)
+    gates = tuple(_gates(evidence, reach_checks(evidence.compared, evidence)))
+    applied = tuple(refuse_called(gate, evidence.outcomes) for gate in without_blame_for_parts(gates, evidence))
     return overall_verdict(applied, primary=PRIMARY_GATE[evidence.policy.primary]), applied
+
+
+def verdict_without_search(evidence: Evidence, reached: tuple[Check, ...]) -> Verdict:
+    """The overall verdict if no harm is found, from `reach_checks`; no further gate is judged after one that FAILs.
+
+    A harm that is found is a FAIL, too: a group is cleared of one only where the part that is harmed FAILs instead.
+    """
+    judged: list[Gate] = []
+    for gate in _gates(replace(evidence, harms=None), reached):
+        judged.append(refuse_called(gate, evidence.outcomes))
+        if judged[-1].judged and judged[-1].verdict is Verdict.FAIL:
+            return Verdict.FAIL
+    return overall_verdict(judged, primary=PRIMARY_GATE[evidence.policy.primary])
+
+
+def _gates(evidence: Evidence, reached: tuple[Check, ...]) -> Iterator[Gate]:
+    """Every gate that applies, each judged when it is asked for."""
+    judges: tuple[Callable[[], Gate | None], ...] = (
+        lambda: records_gate(evidence),
+        lambda: label_gate(evidence, reached),
+        lambda: calibration_gate(evidence),
+    )
+    if evidence.policy.primary == "reach":
+        judges += (
+            lambda: reach_gate(reached),
+            lambda: ranking_gate(evidence),
+            lambda: allocation_gate(evidence),
+            lambda: change_gate(evidence),
+            lambda: search_gate(evidence),
+        )
+    judges += (lambda: evidence_gate(evidence), lambda: level_gate(evidence))
+    return (gate for judge_one in judges if (gate := judge_one()) is not None)
 
 
 @dataclass(frozen=True)
@@ -235,6 +256,8 @@ def evidence_of(
 ) -> Evidence:
     """What the gates judge, from counts; `hidden` is by default what the tables of all groups need hidden.
 
+    With `hidden` given, nobody is searched for harm yet: `found_harms` does.
+
     Raises
     ------
     ConfigurationError
@@ -244,20 +267,15 @@ def evidence_of(
     _require_groupings(counted, policy)
     if context.previous is not None:
         refuse_silent_changes(policy, context.previous)
-    judged = counts.pairs if counts.outcomes.can_be_judged else None
-    harms = _searched(judged, policy, context) if judged else None
-    charted = charted_groups(counted, smallest=policy.smallest_group)
-    further = FurtherFigures(
-        groups=groups_of_harms(harms, judged, counted) if harms and judged else (),
-        fifths={(name, group.code): counts_of_fifths(own) for name, group, own in charted},
-        allocated=counts.allocated,
-    )
+    harms = found_harms(counts, policy=policy, context=context) if hidden is None else None
+    if hidden is None:
+        hidden = _hidden(counts, counted, harms, policy=policy, before=context.before)
     return Evidence(
         counted=counted,
         strict=counts.judged_strictly() if counts.outcomes.can_be_judged else {},
         policy=policy,
         rows=counts.rows,
-        hidden=hidden or find_hidden_counts(counted, policy.disclosure, further=further, before=context.before),
+        hidden=hidden,
         rows_expected=context.rows_expected,
         coverage=context.coverage,
         has_live=counts.has_live,
@@ -271,10 +289,33 @@ def evidence_of(
     )
 
 
-def _searched(pairs: PairCounts, policy: Policy, context: ReportContext) -> tuple[FoundHarm, ...]:
-    """Harm that no comparison names. Calls that are shared by area on purpose are no harm."""
+def _hidden(
+    counts: AuditCounts,
+    counted: Mapping[str, CountedGrouping],
+    harms: tuple[FoundHarm, ...] | None,
+    *,
+    policy: Policy,
+    before: PublishedBefore | None,
+) -> HiddenCells:
+    """What the tables of all groups, and the figures beside them, need hidden."""
+    charted = charted_groups(counted, smallest=policy.smallest_group)
+    further = FurtherFigures(
+        groups=groups_of_harms(harms, counts.pairs, counted) if harms and counts.pairs else (),
+        fifths={(name, group.code): counts_of_fifths(own) for name, group, own in charted},
+        allocated=counts.allocated,
+    )
+    return find_hidden_counts(counted, policy.disclosure, further=further, before=before)
+
+
+def found_harms(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> tuple[FoundHarm, ...] | None:
+    """Harm that no comparison names; None where pairs were not counted or reach cannot be judged.
+
+    Calls that are shared by area on purpose are no harm.
+    """
+    if counts.pairs is None or not counts.outcomes.can_be_judged:
+        return None
     shared = None if context.allocation == BY_RISK else _DECILES
-    return search_harms(pairs, limits=HarmLimits.of(policy, pairs), called_by=shared)
+    return search_harms(counts.pairs, limits=HarmLimits.of(policy, counts.pairs), called_by=shared)
 
 
 def _published_harms(evidence: Evidence, pairs: PairCounts) -> tuple[HarmFinding, ...]:

@@ -17,6 +17,7 @@ from dnapredict.errors import StoreError
 FOLDER: Final = "monitor"
 _STATE: Final = "latest.json"
 _PAGE: Final = "monitor.html"
+_ADVICE: Final = "Run 'dnapredict monitor' again to replace it."
 _DAYS_A_WEEK: Final = 7
 _LOG: Final = logging.getLogger("dnapredict.monitoring")
 
@@ -110,7 +111,7 @@ def read_state(home: Path) -> MonitorState | None:
     StoreError
         If it is damaged.
     """
-    return read_record(home / FOLDER / _STATE, MonitorState, advice="Run 'dnapredict monitor' again to replace it.")
+    return read_record(home / FOLDER / _STATE, MonitorState, advice=_ADVICE)
 
 
 def readable_state(home: Path) -> MonitorState | None:
@@ -132,3 +133,16 @@ def read_page(home: Path, state: MonitorState) -> str | None:
     except OSError:
         return None
     return content.decode() if hashlib.sha256(content).hexdigest() == state.page_sha256 else None
+
+
+def verify(home: Path) -> None:
+    """Check that the state of the last run can be read, and that the page is the one of that run.
+
+    Raises
+    ------
+    StoreError
+        If either is damaged, or the page is missing.
+    """
+    state = read_state(home)
+    if state is not None and read_page(home, state) is None:
+        raise StoreError(f"{home / FOLDER / _PAGE}: is not the page of the last monitor run. {_ADVICE}")

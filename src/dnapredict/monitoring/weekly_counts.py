@@ -20,6 +20,8 @@ WATCHED_GROUPINGS: Final = ("core20", "ethnicity_5", "age", "site")
 RISK_BANDS: Final = 3
 """Bands of risk with equal numbers of expected missed appointments: the slope is watched by them."""
 
+# Outcomes that are still to be recorded may move the level of a week by at most this part, were they all missed.
+_MOST_TO_COME: Final = 0.1
 _EPSILON: Final = 1e-12
 
 
@@ -80,6 +82,29 @@ def weeks_of(starts_at: pa.ChunkedArray) -> tuple[NDArray[np.datetime64], NDArra
     """The Mondays of the weeks of these times, ascending, and the position of each row's week."""
     number, week = np.unique(week_of(starts_at.to_numpy().astype("datetime64[D]")), return_inverse=True)
     return monday_of(number), week.reshape(-1).astype(np.int64)
+
+
+def in_settled_weeks(week: NDArray[np.int64], *, recorded: NDArray[np.bool_], probability: Floats) -> NDArray[np.bool_]:
+    """Whether each row is in a week whose outcomes are recorded as far as they usually are, shape (n,).
+
+    In many trusts a missed appointment is recorded later than an attended one, so that the last weeks seem to have few
+    of them. The last weeks are not settled while so many more outcomes than usual are not recorded that, were they all
+    missed, the level would move by a tenth. Earlier weeks are settled: what was not recorded by then never will be.
+
+    Parameters
+    ----------
+    week : (n,) int
+        The position of each row's week.
+    recorded : (n,) bool
+        Whether the outcome is recorded, a cancelled appointment included.
+    probability : (n,) float in [0, 1]
+    """
+    rows = np.maximum(np.bincount(week), 1)
+    to_come = np.bincount(week, weights=~recorded, minlength=len(rows)) / rows
+    may_move = _MOST_TO_COME * np.bincount(week, weights=probability, minlength=len(rows)) / rows
+    usual = float(np.median(to_come[to_come < 1])) if (to_come < 1).any() else 1.0
+    settled = np.flatnonzero(to_come - usual <= may_move)
+    return np.asarray(week <= settled[-1]) if len(settled) else np.zeros(len(week), dtype=bool)
 
 
 def weekly_counts(appointments: AuditData) -> WeeklyCounts:

@@ -23,7 +23,7 @@ from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists, assumptions, opted_out_phrase
-from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.registry import CHAMPION, Registry

@@ -26,7 +26,7 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
-from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, sound_extract
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences

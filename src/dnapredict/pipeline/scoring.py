@@ -47,6 +47,8 @@ _HAS_HISTORY: Final = "history.json"
 
 # Lock held while a history is read and rewritten, so that two appends do not lose each other's rows.
 _APPENDING: Final = "history.lock"
+# What the engine may hold of an extract before it goes to disk; files of the history are written beside it.
+_MEMORY: Final = "2GB"
 
 _BY_BENEFIT: Final = (
     "This list is ranked by how much a call is expected to help, as the randomised trial of the calls showed, and not "
@@ -96,7 +98,7 @@ def refresh(
     StoreError
         If the history cannot be written, or with `append` there is none or it was written for another clock.
     """
-    with Workspace() as workspace:
+    with Workspace(memory_limit=_MEMORY) as workspace:
         checked = sound_extract(path, setting, workspace)
         close_to_others(home)
         clock = Clock.of(setting.training)
@@ -249,6 +251,7 @@ def open_scorer(
     """
     registry, worklist = Registry(home), worklist or worklist_config(home)
     version = registry.usable(model)
+    AuditBook(registry).require_lists_not_failed(version, alike=lambda rules: not differ_from_audited(worklist, rules))
     notices = (
         registry.notice(version),
         other_lists_notice(registry, version, worklist=worklist),

@@ -2,12 +2,13 @@
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnapredict.config.fairness_policy import Policy, Signatory
 from dnapredict.data.files.digests import file_sha256
+from dnapredict.errors import GateFailedError
 from dnapredict.registry.audit_record import (
     AuditRecord,
     ModelsAudited,
@@ -20,6 +21,7 @@ from dnapredict.registry.audit_record import (
     refuse_policy,
 )
 from dnapredict.registry.decision_ledger import DecisionEntry
+from dnapredict.registry.judgement import FAILED, covered_by, judges_lists
 from dnapredict.registry.model_registry import Registry
 from dnapredict.registry.promotion import REPORT, report_digest
 from dnapredict.registry.signatures import decision_on, decisions_on, is_owed, signatories_of, signature_from
@@ -127,6 +129,36 @@ class AuditBook:
         """The rules of the lists that a version was last audited on; None where no audit recorded them."""
         audit = self.registry.judged(name).audit
         return None if audit is None or not audit["call_rules"] else json.loads(audit["call_rules"])
+
+    def require_lists_not_failed(self, name: str, *, alike: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Refuse lists by rules of which an audit of the version's model failed, and only one by other rules did not.
+
+        `alike` says of the rules of an audited list whether they are those of the lists that are to be made. With more
+        calls more people are reached, so that an audit with more says nothing of lists with fewer.
+
+        Raises
+        ------
+        GateFailedError
+            Unless a signature with conditions allows the version.
+        """
+        if self.registry.judged(name).conditions is not None:
+            return
+        identity, failed = self.registry.identity(name), None
+        for entry in self.registry.entries():
+            is_own = entry.kind == "audit" and entry["content"] == identity.content and judges_lists(entry)
+            if not is_own or not entry["call_rules"] or not alike(json.loads(entry["call_rules"])):
+                continue
+            if entry["verdict"] == FAILED:
+                failed = entry
+            elif failed is not None and failed.number in covered_by(entry):
+                failed = None
+        if failed is not None:
+            day = datetime.datetime.fromisoformat(failed.when).date()
+            raise GateFailedError(
+                f"Version {identity.version} failed the audit of {day:%d %B %Y}, and was not audited again by the rules "
+                "of these lists (`serving/worklist.toml`): a later audit that did not fail was of lists with another "
+                "number of calls, or another rule that shares them. Use those, or audit again (`dnapredict audit`)."
+            )
 
     def signatories(self, report: Path) -> tuple[Signatory, ...]:
         """Who may sign a report, by the policy that it was audited by here."""

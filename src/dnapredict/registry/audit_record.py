@@ -53,7 +53,7 @@ class AuditRecord:
         """
         appointments = "" if self.appointments is None else keep_audited(home, self.appointments)
         settings = settings_of(self.policy)
-        earlier = (e for e in entries if e.kind == "audit" and (e["content"], e["settings"]) == (content, settings))
+        earlier = (e for e in entries if e.kind == "audit" and e["content"] == content and _same(e["settings"], settings))
         kept = (entry for entry in earlier if appointments and entry["appointments"])
         covers = [entry.number for entry in kept if is_covered(home, entry["appointments"], by=appointments)]
         return {
@@ -70,6 +70,14 @@ class AuditRecord:
             "evidence": json.dumps([asdict(each) for each in self.evidence], default=str),
             "call_rules": json.dumps(dict(self.call_rules), sort_keys=True),
         }
+
+
+def _same(before: str, now: str) -> bool:
+    """Whether all settings that an earlier audit recorded are as they were; releases since record more of them."""
+    if not before:
+        return False
+    was, is_now = json.loads(before), json.loads(now)
+    return all(name in is_now and is_now[name] == value for name, value in was.items())
 
 
 def settings_of(policy: Policy) -> str:
@@ -132,7 +140,7 @@ def refuse_policy(policy: Policy, entries: Sequence[DecisionEntry]) -> None:
     if not before or last["policy"] == policy_digest(policy):
         return
     same_people = signatories_json(policy) == last["signatories"]
-    if same_people and settings_of(policy) == last["settings"]:
+    if same_people and _same(last["settings"], settings_of(policy)):
         return
     names = {_folded(each["name"]) for each in before}
     what = "limits" if same_people else "signatories"

@@ -11,13 +11,15 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from dnapredict.fairness.measure.intervals import Interval
+from dnapredict.trial.trial_design import FEWEST_MISSED
 
-PlanState = Literal["registered", "amended", "not registered"]
+PlanState = Literal["registered", "amended", "not registered", "stopped"]
 
 _NO_PLAN: Final = {
     "amended": " The plan of this trial was amended after its start, so that no analysis counts as the planned one.",
     "not registered": " The plan of this trial was not registered before its first call, so that no analysis counts as "
     "the planned one.",
+    "stopped": " Its lists stopped long before the planned end, so that no analysis counts as the planned one.",
 }
 
 
@@ -28,13 +30,22 @@ class ClaimKind(StrEnum):
     TOO_FEW = "too few"
     ARMS_UNLIKE = "arms unlike"
     OUTCOMES_UNLIKE = "outcomes unlike"
+    OUTCOMES_MISSING = "outcomes missing"
     HELPS = "helps"
     HARMS = "harms"
     NOT_SHOWN = "not shown"
     NOT_YET = "not yet"
 
 
-NOTHING_SAID = frozenset({ClaimKind.NO_DATA, ClaimKind.TOO_FEW, ClaimKind.ARMS_UNLIKE, ClaimKind.OUTCOMES_UNLIKE})
+NOTHING_SAID = frozenset(
+    {
+        ClaimKind.NO_DATA,
+        ClaimKind.TOO_FEW,
+        ClaimKind.ARMS_UNLIKE,
+        ClaimKind.OUTCOMES_UNLIKE,
+        ClaimKind.OUTCOMES_MISSING,
+    }
+)
 """Claims that say nothing about an effect."""
 
 
@@ -50,14 +61,21 @@ class ClaimEvidence:
         Missed appointments in the arm that has fewer of them.
     arms_as_planned, outcomes_alike
         Whether the arms have the planned shares of patients, and as many recorded outcomes, as far as chance allows.
+    outcomes_complete
+        Whether outcomes of nearly all past appointments of the trial are recorded.
     effect
         Risk difference by the rule that decides: for looks, or for the planned end. None where it is not estimated.
+    attended
+        Difference in the share attended, by the same rule.
     is_finished
         Whether the planned end is over.
     plan
-        Whether the plan was registered before the first call, and whether it was changed since the start.
+        Whether the plan was registered before the first call, and whether it was changed since the start or its lists
+        stopped long before the end.
     end
         The planned end.
+    earlier_trials
+        Trials that the home registered with an earlier start.
     """
 
     appointments: int
@@ -68,6 +86,9 @@ class ClaimEvidence:
     is_finished: bool
     plan: PlanState
     end: datetime.date | None
+    outcomes_complete: bool = True
+    attended: Interval | None = None
+    earlier_trials: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,10 +97,6 @@ class Claim:
 
     kind: ClaimKind
     sentence: str
-
-
-FEWEST_MISSED = 20
-"""Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""
 
 
 def claim_of(evidence: ClaimEvidence) -> Claim:
@@ -101,7 +118,8 @@ def claim_of(evidence: ClaimEvidence) -> Claim:
         ClaimKind.NOT_YET: f"It is not known yet whether calls change missed appointments: {told}, so far. Chance "
         "alone explains that.",
     }
-    return Claim(kind, sentences[kind] + _what_next(evidence, kind))
+    further = (_attended, _earlier_trials) if kind is ClaimKind.HELPS else ()
+    return Claim(kind, "".join((sentences[kind], *(words(evidence) for words in further), _what_next(evidence, kind))))
 
 
 def _doubt(evidence: ClaimEvidence) -> Claim | None:
@@ -120,6 +138,13 @@ def _doubt(evidence: ClaimEvidence) -> Claim | None:
             "Outcomes are recorded more often in one arm than in the other, by more than chance allows: no effect is "
             "claimed until the missing ones are recorded.",
         )
+    if not evidence.outcomes_complete:
+        return Claim(
+            ClaimKind.OUTCOMES_MISSING,
+            "More than 10 in 100 past appointments of the trial have no recorded outcome, or are missing from the "
+            "outcome store: no effect is claimed, since a choice of weeks or clinics can make any effect. Read in the "
+            "outcomes of all appointments since its start.",
+        )
     if evidence.fewest_missed < FEWEST_MISSED or evidence.effect is None:
         return Claim(
             ClaimKind.TOO_FEW,
@@ -134,6 +159,34 @@ def _kind(effect: Interval, *, is_final: bool) -> ClaimKind:
     if effect.low > 0:
         return ClaimKind.HARMS
     return ClaimKind.NOT_SHOWN if is_final else ClaimKind.NOT_YET
+
+
+def _attended(evidence: ClaimEvidence) -> str:
+    """What to say where fewer missed appointments may be cancelled ones."""
+    attended = evidence.attended
+    if attended is None or attended.low > 0:
+        return ""
+    low, high = (_more(end) for end in (attended.low, attended.high))
+    return (
+        f" That more were attended is not shown: {_more(attended.value)} of 100 (likely range: {low} to {high}). Calls "
+        "may have made patients cancel."
+    )
+
+
+def _earlier_trials(evidence: ClaimEvidence) -> str:
+    number = evidence.earlier_trials
+    if not number:
+        return ""
+    others = "another trial" if number == 1 else f"{number} other trials"
+    return (
+        f" This home registered {others} before: each may show an effect by chance, in up to 2.5 of 100 trials of "
+        "calls that do nothing."
+    )
+
+
+def _more(difference: float) -> str:
+    number = round(abs(100 * difference), 1)
+    return "none more" if number == 0 else f"{number:.1f} {'fewer' if difference < 0 else 'more'}"
 
 
 def _numbers(effect: Interval) -> str:

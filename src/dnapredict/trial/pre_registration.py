@@ -70,6 +70,9 @@ class PreRegistration(BaseModel):
         The share held out as it is drawn, such as `1/5`.
     sizes
         None where the home has no figures yet from which a size could be planned.
+    secret_mark
+        A keyed hash by which the secret of the arms is recognised and not known (`TrialRegister.secret_mark`): arms
+        cannot be drawn again with another one. "" in registrations of earlier releases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +81,7 @@ class PreRegistration(BaseModel):
     settings: TrialConfig
     share_drawn: str
     sizes: ArmSizes | None = None
+    secret_mark: str = ""
     primary_outcome: str = PRIMARY_OUTCOME
     analysis: str = ANALYSIS
     harms: str = HARMS
@@ -135,6 +139,7 @@ class PreRegistration(BaseModel):
         return (
             f"By {self.settings.unit}, {self.share_drawn} held out, balanced within: {_words(self.settings.strata)}. "
             "Concealed: arms follow from a secret of the home, and no list, page, file, log or answer shows them."
+            + (f" The secret is recognised by the mark `{self.secret_mark}`." if self.secret_mark else "")
         )
 
     @property

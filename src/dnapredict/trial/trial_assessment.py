@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,8 +19,8 @@ from dnapredict.fairness.measure.intervals import Interval, RateDifference, z_of
 from dnapredict.fairness.measure.membership import Group, Membership
 from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.phrases import list_and
-from dnapredict.trial.arm_checks import arms_as_planned, outcomes_alike
-from dnapredict.trial.claims import FEWEST_MISSED, NOTHING_SAID, Claim, ClaimEvidence, ClaimKind, claim_of
+from dnapredict.trial.arm_checks import arms_as_planned, lists_stopped, outcomes_alike, outcomes_complete
+from dnapredict.trial.claims import NOTHING_SAID, Claim, ClaimEvidence, ClaimKind, claim_of
 from dnapredict.trial.effect_estimates import (
     Mask,
     arm_scores,
@@ -34,6 +34,7 @@ from dnapredict.trial.harms import PossibleHarm, harms
 from dnapredict.trial.ranking_value import choose_ranking
 from dnapredict.trial.sequential_intervals import END_ALPHA, LOOK_ALPHA, sequential_critical
 from dnapredict.trial.subgroup_effects import GroupEffect, group_effects
+from dnapredict.trial.trial_design import FEWEST_MISSED
 from dnapredict.trial.trial_disclosure import (
     ARM_COUNTS,
     ArmCounts,
@@ -73,14 +74,21 @@ def assess_trial(
     rule: Disclosure,
     before: PublishedBefore | None = None,
     pounds_per_call: float | None = None,
+    lost: int = 0,
 ) -> TrialResult:
-    """Assess the trial of the rows of `table`, which has the columns of the outcome store."""
+    """Assess the trial of the rows of `table`, which has the columns of the outcome store.
+
+    `lost` appointments of the trial are not in it although they were listed.
+    """
     own = table.filter(pc.equal(table["trial"], trial.name))
     rows = TrialRows.of(own)
     if not len(rows) or rows.treated.all() or not rows.treated.any():
         return _nothing(trial)
     as_of = pc.max(table["recorded_at"]).as_py()
-    return _Assessment(own, rows, trial, rule, before, pounds_per_call, as_of and as_of.date()).result()
+    found = _Assessment(own, rows, trial, rule, before, pounds_per_call, as_of and as_of.date(), lost)
+    if found.is_final and lists_stopped(own, start=trial.start, end=trial.end):
+        found = replace(found, trial=replace(trial, plan="stopped"))
+    return found.result()
 
 
 def trial_window(table: pa.Table, name: str) -> tuple[datetime.date, datetime.date] | None:
@@ -112,6 +120,7 @@ class _Assessment:
     before: PublishedBefore | None
     pounds_per_call: float | None
     as_of: datetime.date | None  # the latest day of which the store has a record, of any appointment
+    lost: int
 
     def result(self) -> TrialResult:
         rows = self.rows
@@ -177,6 +186,9 @@ class _Assessment:
             is_finished=self.is_finished,
             plan=self.trial.plan,
             end=self.trial.end,
+            outcomes_complete=outcomes_complete(self.table, as_of=self.as_of, lost=self.lost),
+            attended=printed_difference(risk_difference(self.rows.scores(self.rows.attended)), z=z),
+            earlier_trials=len(self.trial.earlier_trials),
         )
 
     def _effect(self, difference: RateDifference) -> TrialEffect:

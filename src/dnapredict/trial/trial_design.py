@@ -3,8 +3,10 @@
 Two shares are compared, those missed of the appointments that are called and of those held out. The formula is that of
 two independent proportions with unequal groups and a test with the pooled variance under the null hypothesis (Fleiss,
 Levin and Paik 2003, Statistical Methods for Rates and Proportions, third edition, section 4.4, without the correction
-for continuity). Patients with several appointments are clusters: sizes are multiplied by the design effect for clusters
-of unequal size (Eldridge, Ashby and Kerry 2006, International Journal of Epidemiology 35:1292).
+for continuity), or with the variance of each arm where that is larger: the analysis of a trial does not pool the arms,
+and with few held out their own variance decides. Patients with several appointments are clusters: sizes are multiplied
+by the design effect for clusters of unequal size (Eldridge, Ashby and Kerry 2006, International Journal of Epidemiology
+35:1292).
 """
 
 import math
@@ -25,6 +27,11 @@ three randomised trials. What a trust may look for as long as nothing is known o
 INTRACLUSTER_CORRELATION: Final = 0.15
 """Of missing between appointments of one patient, where a trust's own appointments are too few to estimate it."""
 
+FEWEST_MISSED: Final = 20
+"""Missed appointments in each arm, below which no claim is made: intervals need that many to hold."""
+
+# A planned trial expects so many standard errors more, and 99 of 100 trials have enough.
+_MARGIN: Final = 2.33
 _POWER: Final = 0.80
 _ALPHA: Final = 0.05
 _ALPHA_OF_LOOKS: Final = 0.005
@@ -101,8 +108,8 @@ def power_of(inputs: TrialInputs, relative_risk: float, appointments: float) -> 
     effective = appointments / inputs.design_effect
     n_held_out, n_called = effective * inputs.share_held_out, effective * (1 - inputs.share_held_out)
     pooled = inputs.share_held_out * held_out + (1 - inputs.share_held_out) * called
-    null = math.sqrt(pooled * (1 - pooled) * (1 / n_held_out + 1 / n_called))
     alternative = math.sqrt(held_out * (1 - held_out) / n_held_out + called * (1 - called) / n_called)
+    null = max(alternative, math.sqrt(pooled * (1 - pooled) * (1 / n_held_out + 1 / n_called)))
     return float(norm.cdf((abs(held_out - called) - inputs.critical * null) / alternative))
 
 
@@ -123,15 +130,15 @@ def size_for(inputs: TrialInputs, relative_risk: float = EVIDENCE_RELATIVE_RISK)
             f"A trial cannot be planned for a share missed of {inputs.share_missed:.3f} and a relative risk of "
             f"{relative_risk}: both shares must lie between 0 and 1, and differ."
         )
-    power = norm.ppf(inputs.power)
     held_out_share = inputs.share_held_out
     pooled = held_out_share * inputs.share_missed + (1 - held_out_share) * called
-    null = inputs.critical * math.sqrt(pooled * (1 - pooled) / (held_out_share * (1 - held_out_share)))
     missed = inputs.share_missed
-    alternative = power * math.sqrt(
-        missed * (1 - missed) / held_out_share + called * (1 - called) / (1 - held_out_share)
-    )
-    total = inputs.design_effect * ((null + alternative) / (missed - called)) ** 2
+    alternative = math.sqrt(missed * (1 - missed) / held_out_share + called * (1 - called) / (1 - held_out_share))
+    null = max(alternative, math.sqrt(pooled * (1 - pooled) / (held_out_share * (1 - held_out_share))))
+    errors = inputs.critical * null + float(norm.ppf(inputs.power)) * alternative
+    total = inputs.design_effect * (errors / (missed - called)) ** 2
+    # A large effect is seen in few appointments, of which too few are missed to claim it.
+    total = max(total, _expected_missed(inputs) / _fewest_missed_of_one(inputs, relative_risk))
     return TrialSize(
         called=math.ceil(total * (1 - held_out_share)),
         held_out=math.ceil(total * held_out_share),
@@ -139,10 +146,21 @@ def size_for(inputs: TrialInputs, relative_risk: float = EVIDENCE_RELATIVE_RISK)
     )
 
 
+def _expected_missed(inputs: TrialInputs) -> float:
+    """The expected missed appointments of an arm that has `FEWEST_MISSED` of them in 99 of 100 trials."""
+    margin = _MARGIN * math.sqrt(inputs.design_effect)
+    return ((margin + math.sqrt(margin**2 + 4 * FEWEST_MISSED)) / 2) ** 2
+
+
+def _fewest_missed_of_one(inputs: TrialInputs, relative_risk: float) -> float:
+    """The expected missed appointments of the arm with fewer of them, for each appointment of the trial."""
+    return inputs.share_missed * min(inputs.share_held_out, (1 - inputs.share_held_out) * relative_risk)
+
+
 def detectable_relative_risk(inputs: TrialInputs, *, weeks: float) -> float | None:
     """The relative risk nearest to 1, below it, that a trial of so many weeks finds with the power of `inputs`.
 
-    None if it could not even find that every called appointment is kept.
+    None if it could not even find that every called appointment is kept, or too few are missed for any claim.
 
     >>> inputs = TrialInputs(calls_a_week=80, share_missed=0.25, share_held_out=0.5)
     >>> round(detectable_relative_risk(inputs, weeks=10), 2)
@@ -152,7 +170,8 @@ def detectable_relative_risk(inputs: TrialInputs, *, weeks: float) -> float | No
     smallest, largest = 1e-6, 1 - 1e-6
     if appointments <= 0 or power_of(inputs, smallest, appointments) < inputs.power:
         return None
-    return float(brentq(lambda risk: power_of(inputs, risk, appointments) - inputs.power, smallest, largest))
+    found = float(brentq(lambda risk: power_of(inputs, risk, appointments) - inputs.power, smallest, largest))
+    return found if appointments * _fewest_missed_of_one(inputs, found) >= _expected_missed(inputs) else None
 
 
 def design_effect(appointments: NDArray[np.int64], correlation: float = INTRACLUSTER_CORRELATION) -> float:

@@ -17,14 +17,18 @@ class RegisteredTrial:
     """What was fixed before the first call, as far as it was.
 
     `plan` is `registered` where the plan was registered before the first call and holds, `amended` where it was changed
-    after the start. `planned_appointments`, `end` and `share_held_out` are None where no plan says them.
+    after the start, `stopped` where its lists stopped long before its end. `planned_appointments`, `start`, `end` and
+    `share_held_out` are None where no plan says them. `earlier_trials` are the names of the trials that the home
+    registered with an earlier start.
     """
 
     name: str
     plan: PlanState
+    start: datetime.date | None = None
     end: datetime.date | None = None
     planned_appointments: int | None = None
     share_held_out: float | None = None
+    earlier_trials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ _MODES: Final = (
     Group("unknown", "Not recorded", known=False),
 )
 _MODE: Final = Grouping("mode", "Mode of the appointment", "", _MODES, lambda _: "unknown")
-RECORDED: Final = ("2", "3", "4", "5", "6", "7")
-"""Outcomes of an appointment that took place, was missed or was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class TrialRows:
     @classmethod
     def of(cls, table: pa.Table) -> "TrialRows":
         """The rows of `table`, which has the columns of the outcome store, that have an arm and a recorded outcome."""
-        known = pc.and_(is_in_an_arm(table), pc.is_in(table["outcome_code"], value_set=pa.array(RECORDED)))
+        known = pc.and_(is_in_an_arm(table), pc.is_in(table["outcome_code"], value_set=pa.array(codes.RECORDED)))
         kept = table.filter(known).combine_chunks()
         return cls(
             missed=_flag(kept, "missed"),

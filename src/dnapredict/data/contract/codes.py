@@ -30,6 +30,8 @@ ARRIVED_TOO_LATE: Final = "7"
 CANCELLED_BY_PATIENT: Final = "2"
 CANCELLED_BY_PROVIDER: Final = "4"
 NOT_APPLICABLE: Final = "0"
+RECORDED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, *MISSED, *ATTENDED)
+"""Outcomes of an appointment that took place, was missed or was cancelled."""
 
 FIRST_ATTENDANCE: Final = _codes(
     c1="first attendance face to face",

@@ -110,7 +110,8 @@ HEADERS: Final = {
     "imd_decile": _names("imd decile, index of multiple deprivation decile, deprivation decile, imd04 decile"),
     "distance_km": _names("distance km, distance, distance to site"),
     "interpreter_needed": _names(
-        "interpreter needed, interpreter required, interpreter, needs interpreter, interpreter y n"
+        "interpreter needed, interpreter required, interpreter, needs interpreter, interpreter y n, interp, "
+        "interp required, interp needed"
     ),
     "transport_booked": _names("transport booked, transport, patient transport, transport required"),
     "has_mobile": _names("has mobile, mobile on record"),
@@ -146,12 +147,13 @@ CONTACT_HEADERS: Final = {
     "person_birth_date": _names("date of birth, dob, birth date"),
     "mobile_telephone": _names(
         "mobile, mobile number, mobile no, mobile tel, mobile telephone number, mobile phone, mobile phone number, "
-        "mob, mob no, mob tel, cell phone, mobile contact number, tel mobile, telephone mobile, phone mobile"
+        "mob, mob no, mob tel, cell phone, mobile contact number, tel mobile, telephone mobile, phone mobile, "
+        "tel m, phone m, tel mob"
     ),
     "home_telephone": _names(
-        "home tel, home telephone number, home tel no, home phone, home phone number, home number, landline, "
-        "landline number, tel home, telephone home, phone home, telephone, telephone number, telephone no, tel, "
-        "tel no, tel number, phone, phone number, phone no, contact number, contact no, contact tel, "
+        "tel h, phone h, home tel, home telephone number, home tel no, home phone, home phone number, home number, "
+        "landline, landline number, tel home, telephone home, phone home, telephone, telephone number, telephone no, "
+        "tel, tel no, tel number, phone, phone number, phone no, contact number, contact no, contact tel, "
         "contact telephone, contact telephone number, contact phone, telephone 1, tel 1, phone 1"
     ),
     "other_telephone": _names(
@@ -163,7 +165,7 @@ CONTACT_HEADERS: Final = {
         "second number, telephone 2, tel 2, phone 2"
     ),
     "preferred_language": _names(
-        "pref language, pref lang, preferred lang, language, spoken language, main language, first language, "
+        "pref language, pref lang, preferred lang, lang, language, spoken language, main language, first language, "
         "language spoken, language description, interpreter language, preferred spoken language"
     ),
     "preferred_contact_time": _names(
@@ -173,7 +175,7 @@ CONTACT_HEADERS: Final = {
 }
 # Columns that become a contract column together with another, or in another form.
 DAYS: Final = _names("appointment date, appt date, clinic date, date, appointment day, session date")
-TIMES: Final = _names("appointment time, appt time, clinic time, time, slot time, start time, appt start time")
+TIMES: Final = _names("appointment time, appt time, clinic time, time, slot time, start time, appt start time, start")
 BIRTH: Final = _names("date of birth, dob, birth date, patient dob, person birth date")
 NHS_NUMBER: Final = _names("nhs number, nhs no, nhs num, nhsnumber, newnhsno, patient nhs number")
 POSTCODE: Final = _names("postcode, post code, postal code, patient postcode, home postcode, homeadd")

@@ -79,6 +79,7 @@ _WORDS_BY_GROUP: Final = {
         "transport_booked": "whether transport is booked",
         "disability_flag": "whether the patient has a disability",
         "learning_disability_flag": "whether the patient has a learning disability",
+        "accessible_information_code": "what they need in order to read, hear or understand (accessible information)",
         "carer_or_child": "whether to call a parent or carer",
     },
 }

@@ -20,6 +20,11 @@ from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, is_nhs_number
 
+# Days that may follow a weekday. Years of two digits first: four digits would read 07/12/26 as of the year 26.
+_DAYS_AFTER_A_WEEKDAY: Final = (
+    *("%d/%m/%y", "%d/%m/%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %y", "%d %b %Y", "%d %B %Y"),
+    *("%d/%m/%Y %H:%M", "%d-%b-%Y %H:%M", "%d %b %Y %H:%M", "%d %B %Y %H:%M"),
+)
 # Date formats that are parsed only if a mapping names them. Day first: where every day is below 13 both orders
 # fit, and British extracts have the day first.
 _PATTERNS: Final = (
@@ -40,9 +45,13 @@ _PATTERNS: Final = (
     "%m/%d/%Y %H:%M",
     "%m/%d/%Y %I:%M %p",
     "%m/%d/%Y %I:%M:%S %p",
+    "%d-%b-%y",
+    "%d-%b-%y %H:%M",
+    *(f"{weekday} {day}" for weekday in ("%a", "%A", "%a,", "%A,") for day in _DAYS_AFTER_A_WEEKDAY),
 )
 _WITH_Z: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MIDNIGHT: Final = r"\d{4}-\d\d-\d\dT00:00:00Z"
+_HALF_DAY: Final = r"\d{1,2}[:.]\d\d ?[AaPp][Mm]"
 _CLOCK: Final = r"(\d{4}-\d\d-\d\d[ T])?\d{1,2}[:.]?\d\d(:\d\d)?"
 # A value is shown only if many rows share it and the column has few values, so that it identifies nobody.
 _LEAST_ROWS: Final = 10
@@ -94,6 +103,10 @@ class ColumnProfiler:
         if self._holds(f"regexp_full_match({_text(name)}, '{_EPOCH}')", name):
             return "epoch_ms" if self._holds(f"length({_text(name)}) = 13", name) else "epoch"
         return next((pattern for pattern in _PATTERNS if self._fits(name, pattern)), None)
+
+    def has_half_days(self, name: str) -> bool:
+        """Whether every time of day in a column is one before or after noon, such as 9:30 am."""
+        return self._holds(f"regexp_full_match({_text(name)}, '{_HALF_DAY}')", name)
 
     def codes(self, name: str, to: Column) -> Codes:
         """Translations of the values of a column to the codes of the contract column `to`."""

@@ -48,6 +48,11 @@ _NEARLY_ALL: Final = 0.9
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
 # Columns that give a contact detail and another contract column as well: an age, whether there is a mobile.
 _SHARED_WITH: Final = ("age_years", "has_mobile", "language_code")
+# How times of day are written beside a date.
+_CLOCKS: Final = ("%H:%M", "%H:%M:%S", "%H%M", "%H.%M")
+_HALF_DAYS: Final = ("%I:%M %p", "%I:%M%p", "%I.%M %p", "%I.%M%p")
+# How the days are written that need no format of their own.
+_DAYS_READ: Final = ("%d/%m/%Y", "%d-%b-%Y", "%Y-%m-%d")
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 # Names of columns that hold pseudonyms; numbers of another name are those of people.
 _PSEUDONYMS: Final = ("patientid", "tokenpersonid", "hesid", "encryptedhesid", "pseudohesid")
@@ -266,7 +271,9 @@ def _add_formats(draft: MappingDraft, profiler: ColumnProfiler) -> None:
             draft.origins[name]["format"] = pattern
     both = draft.origins.get("starts_at", {})
     if "date" in both and (pattern := profiler.pattern(str(both["date"]))):
-        both["format"] = [f"{pattern} {clock}" for clock in ("%H:%M", "%H:%M:%S", "%H%M")]
+        both["format"] = [f"{pattern} {clock}" for clock in (*_CLOCKS, *_HALF_DAYS)]
+    elif "time" in both and profiler.has_half_days(str(both["time"])):
+        both["format"] = [f"{day} {clock}" for day in _DAYS_READ for clock in _HALF_DAYS]
 
 
 def _add_translations(draft: MappingDraft, profiler: ColumnProfiler) -> None:

@@ -12,6 +12,7 @@ The groupings of the service (site, specialty, lead time) stand among the others
 them. Where they explain a gap in reach, as in Simpson's paradox, `AdjustedEffect.mix` says how much of it.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,19 +78,28 @@ class AdjustedEffect:
 class AdjustedEffects(Mapping[Key, AdjustedEffect]):
     """The effect of each group by grouping and code; unions such as Core20 too.
 
-    All groups are fitted together at once; the effect of a group is computed when it is first asked for.
+    All groups are fitted together when an effect is first asked for; the effect of a group is computed then, too.
     """
 
     def __init__(self, pairs: PairCounts) -> None:
-        """Fit the effects of all groups; there are none where the risks are no forecasts."""
+        """The effects of all groups; there are none where the risks are no forecasts."""
         self._pairs = pairs
         self._found: dict[Key, AdjustedEffect] = {}
         self._groups: dict[Key, tuple[int, ...]] = {}
         if pairs.groupings and are_forecasts(pairs):
             self._groups = _groups(pairs)
-            self._scores = {"risk": _risk(pairs), "reach": _reach(pairs, by_risk=False)}
-            self._scores["called"] = _reach(pairs, by_risk=True)
-            self._fitted = {name: _pooled(scores) for name, scores in self._scores.items()}
+
+    @functools.cached_property
+    def _scores(self) -> "dict[str, _Scores]":
+        return {
+            "risk": _risk(self._pairs),
+            "reach": _reach(self._pairs, by_risk=False),
+            "called": _reach(self._pairs, by_risk=True),
+        }
+
+    @functools.cached_property
+    def _fitted(self) -> "dict[str, _Pooled]":
+        return {name: _pooled(scores) for name, scores in self._scores.items()}
 
     def __getitem__(self, key: Key) -> AdjustedEffect:
         if key not in self._found:
@@ -185,8 +195,8 @@ def _risk(pairs: PairCounts) -> _Scores:
     expected = _of_singles(pairs, lambda sums: sums[..., _EXPECTED] @ levels)
     clustered = _of_singles(pairs, lambda sums: sums[..., _CLUSTERED].sum(axis=1))
     variance = _of_singles(pairs, lambda sums: sums[..., _VARIANCE] @ levels)
-    crude = np.diag(pairs.matrix("expected"))
-    shared = pairs.matrix("expected") / np.maximum(crude, 1e-9)[:, None]
+    matrix = pairs.matrix("expected")
+    shared = matrix / np.maximum(np.diag(matrix), 1e-9)[:, None]
     return _Scores(
         observed=_of_singles(pairs, lambda sums: sums[..., _MISSED].sum(axis=1)),
         expected=expected,

@@ -288,8 +288,7 @@ class _Overlaps:
     def _counted(self, names: tuple[str, ...]) -> Floats:
         if names in self._pairs.overlaps:
             return self._pairs.overlap(names)
-        sums = self._pairs.single(*names) if len(names) == 1 else self._pairs.pair(names[0], names[1])
-        return np.asarray(sums[..., _EXPECTED].sum(axis=(-2, -1)))
+        return self._pairs.expected(names)
 
 
 def _places_of(batch: _CrossedGroups, name: str, parts: int) -> NDArray[np.int64]:

@@ -88,8 +88,9 @@ def _named(cells: Sequence[CoverageCell]) -> str:
     for missed, word in ((True, "missed"), (False, "attended")):
         names = list(dict.fromkeys(cell.group.name for cell in cells if cell.missed is missed))
         if names:
-            more = f" and {len(names) - _NAMED} more groups" if len(names) > _NAMED else ""
-            parts.append(f"the {word} appointments of {'; '.join(names[:_NAMED])}{more}")
+            more = len(names) - _NAMED
+            others = "" if more <= 0 else " and one more group" if more == 1 else f" and {more} more groups"
+            parts.append(f"the {word} appointments of {'; '.join(names[:_NAMED])}{others}")
     return ", and of ".join(parts)
 
 

@@ -153,6 +153,13 @@ class PairCounts:
         """Expected missed appointments of each cell of crossed groupings, of which `overlaps` has the sums."""
         return self.overlaps[groupings].sums[..., OVERLAPS.index("expected")] / RISK_SCALE
 
+    def expected(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        """Expected missed appointments of each group of a grouping, or of each pair of groups, over all bands."""
+        known = names in self.pairs or len(names) == 1
+        cube = self.singles[names[0]] if len(names) == 1 else self.pairs[names if known else (names[1], names[0])]
+        cells = _unscaled(cube.sums, "expected", None).sum(axis=-1)
+        return np.asarray(cells if known else cells.T)
+
     def total(self, measure: str, *, half: int | None = None) -> float:
         """A measure summed over all appointments."""
         return float(_unscaled(self.singles[EVERYONE].sums, measure, half).sum())

@@ -14,14 +14,25 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.errors import ConfigurationError, DataError, UsageError
 from dnapredict.fairness.compare.comparisons import Evidence, published_rate
+from dnapredict.fairness.compare.harm_search import FoundHarm
 from dnapredict.fairness.disclosure.hidden_counts import find_hidden_counts
 from dnapredict.fairness.disclosure.linked_tables import EVERYONE
 from dnapredict.fairness.disclosure.suppression import CountCell, SumConstraint, cells_to_hide
+from dnapredict.fairness.gates.outcome_gate import refuse_called
+from dnapredict.fairness.gates.reach_gates import reach_checks, reach_gate
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import GroupCounts
 from dnapredict.fairness.pooling.counts_file import SUFFIX, CountsProvenance, TrustCounts, policy_digest, read_counts
-from dnapredict.fairness.run_audit import AuditResult, ReportContext, TrustPlace, evidence_of, judge, judge_gates
-from dnapredict.fairness.verdicts import Check, Gate, Verdict, furthest_behind
+from dnapredict.fairness.run_audit import (
+    AuditResult,
+    ReportContext,
+    TrustPlace,
+    evidence_of,
+    found_harms,
+    judge,
+    verdict_without_search,
+)
+from dnapredict.fairness.verdicts import Check, Verdict, furthest_behind
 
 # What all files of a pool must have in common, in words.
 _ALIKE: Final[Mapping[str, str]] = {
@@ -163,15 +174,17 @@ def _place(
     # No table of this trust is printed, only its totals and one gap, whose counts are rounded and hidden separately.
     totals = {name: group for name, group in one.counts.judged_groupings().items() if name == EVERYONE[0]}
     no_tables = find_hidden_counts(totals, policy.disclosure)
-    evidence = evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables)
-    verdict, gates = _judged(evidence)
+    # Without the window: the month by which there is enough data is printed of the pool only.
+    evidence = replace(evidence_of(one.counts, policy=lenient, context=own, hidden=no_tables), window=None)
+    reached = reach_checks(evidence.compared, evidence)
+    verdict = _verdict(evidence, reached, functools.partial(found_harms, one.counts, policy=lenient, context=own))
     blocked = {cell.counted for cell in hidden}
     numbers = {
         name: None if name in blocked else publish_count(one.counts.everyone.total(name), policy.disclosure)
         for name in _PRINTED
     }
     reach = published_rate(one.counts.everyone, "reach", at=("all", "all"), evidence=evidence)
-    checks = [check for gate in gates if gate.code == "G3" for check in gate.checks]
+    checks = () if evidence.policy.primary != "reach" else refuse_called(reach_gate(reached), evidence.outcomes).checks
     behind = furthest_behind([check for check in checks if not _is_given_back(check, evidence, pool)])
     return TrustPlace(
         trust=one.provenance.trust,
@@ -185,14 +198,17 @@ def _place(
     )
 
 
-def _judged(evidence: Evidence) -> tuple[Verdict, tuple[Gate, ...]]:
-    """Verdict and gates of a trust, without the month by which there is enough data, which is printed of the pool only.
+def _verdict(
+    evidence: Evidence, reached: tuple[Check, ...], harms: Callable[[], tuple[FoundHarm, ...] | None]
+) -> Verdict:
+    """The verdict of a trust. What takes longest is asked for last: the harm search, and verdicts on the strict label.
 
-    Verdicts on the strict label are asked for last: one that turns is a REVIEW, and changes no verdict but a PASS.
+    A harm is a FAIL, and a verdict that turns on the strict label is a REVIEW, so that neither changes a FAIL.
     """
-    usual = replace(evidence, window=None, strict={})
-    verdict, gates = judge_gates(usual)
-    return judge_gates(replace(usual, strict=evidence.strict)) if verdict is Verdict.PASS else (verdict, gates)
+    verdict = verdict_without_search(replace(evidence, strict={}), reached)
+    if verdict is not Verdict.FAIL and evidence.policy.primary == "reach" and harms():
+        return Verdict.FAIL
+    return verdict_without_search(evidence, reached) if verdict is Verdict.PASS else verdict
 
 
 def _is_given_back(check: Check, evidence: Evidence, pool: AuditCounts) -> bool:

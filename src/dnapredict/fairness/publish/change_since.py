@@ -12,6 +12,8 @@ from dnapredict.fairness.verdicts import Gate, Verdict
 
 # Settings besides `limits` that decide a verdict: a change must be recorded as well.
 _ALSO_LIMITS = ("use", "smallest_group", "confidence", "compared", "may_be_absent", "judge_unknown")
+# A FAIL must hold on rounded counts too, and groups with fewer missed appointments than are printed are not tested.
+_DISCLOSURE = ("suppress_below", "round_to")
 _SMALLEST_CHANGE = 0.02  # a change of reach in a group, as a share
 _COMPARED = ("core20", "ethnicity", "interpreter", "plus")
 
@@ -50,9 +52,12 @@ def refuse_changed_settings(policy: Policy, before: Mapping[str, Any]) -> None:
 def _asks_as_much(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a setting is as it was, or further groups are judged, which takes nothing away.
 
-    Each grouping is a family of its own, so that one more changes no verdict on another.
+    Each grouping is a family of its own, so that one more changes no verdict on another. With less rounding, and fewer
+    counts hidden, no FAIL becomes another verdict.
     """
     was, is_now = before[name], now[name]
+    if name.startswith("disclosure."):
+        return bool(is_now <= was)
     if name == "compared":
         return set(was) <= set(is_now)
     if name == "may_be_absent":
@@ -82,7 +87,9 @@ def previous_audit(path: Path) -> dict[str, Any]:
 def deciding_settings(policy: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a policy that decides a verdict, by its key in the file."""
     also = {name: policy[name] for name in _ALSO_LIMITS if name in policy}
-    return _flat(policy.get("limits", {}), "limits") | also
+    rule = policy.get("disclosure", {})
+    small = {f"disclosure.{name}": rule[name] for name in _DISCLOSURE if name in rule}
+    return _flat(policy.get("limits", {}), "limits") | also | small
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:

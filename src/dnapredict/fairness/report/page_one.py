@@ -169,8 +169,9 @@ def _named(sentence: str, checks: Sequence[Check]) -> Iterator[str]:
     largest = sorted(checks, key=lambda check: -check.weight)
     # People whose area is not known are a group of several groupings.
     phrases = list(dict.fromkeys(people(check.grouping, check.group) for check in largest))
-    names, more = phrases[:_MOST_NAMED], len(phrases) - _MOST_NAMED
-    yield sentence.format(list_and([*names, f"{more} more groups"] if more > 1 else names))
+    more = len(phrases) - _MOST_NAMED
+    # One more is named, too: to say that there is one takes as much room.
+    yield sentence.format(list_and([*phrases[:_MOST_NAMED], f"{more} more groups"] if more > 1 else phrases))
 
 
 def _unknown(result: AuditResult) -> str:

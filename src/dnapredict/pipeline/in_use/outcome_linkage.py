@@ -3,7 +3,7 @@
 import datetime
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,7 +140,7 @@ def bring_back(
     with locked(folder / _LOCK, busy_message=f"{folder}: another process is bringing outcomes back. Wait for it."):
         _remove_what_a_killed_process_left(folder)
         store, files = OutcomeStore(home), ScoredFiles(home)
-        secret = _secret(home, used=bool(files.lists()) or store.exists)
+        secret = hashing_secret(home, used=bool(files.lists()) or store.exists)
         readable, notices = _readable(files, check=keyed_hash(secret, "secret", "check"))
         if store.exists:
             store.verify()
@@ -157,51 +157,6 @@ def bring_back(
     return OutcomeSummary(counts, checked.rejected.num_rows, notices)
 
 
-def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> tuple[Checked, str]:
-    """The extract with `contacted` and `trial_arm` from the outcome store where it says nothing of them.
-
-    Returns
-    -------
-    The extract, and a sentence on what was filled in, or why it could not be; "" where nothing was.
-    """
-    store = OutcomeStore(home)
-    if not store.exists:
-        return checked, ""
-    try:
-        secret = _secret(home, used=True)
-        known = store.read(["appointment", "contacted", "trial_arm"])
-    except StoreError as error:
-        return checked, f"WARNING: who was called by the lists of this home is not known here. {error}"
-    known = known.filter(pc.or_(pc.is_valid(known["contacted"]), pc.is_valid(known["trial_arm"])))
-    rows = checked.rows.get_name()
-    ids = workspace.fetch(f"SELECT appointment_id FROM {rows} WHERE contacted IS NULL OR trial_arm IS NULL")
-    hashes = ids.append_column("appointment", _hashed(ids["appointment_id"], secret, "appointment"))
-    said = hashes.join(known, "appointment", join_type="inner").select(["appointment_id", "contacted", "trial_arm"])
-    filled = workspace.keep(said).get_name()
-    found = workspace.fetch(
-        "SELECT count(*) FILTER (r.contacted IS NULL AND f.contacted IS NOT NULL) AS contacted, "
-        f"count(*) FILTER (r.trial_arm IS NULL AND f.trial_arm IS NOT NULL) AS trial_arm FROM {rows} r JOIN {filled} f "
-        "USING (appointment_id)"
-    ).to_pylist()[0]
-    counts = {name: int(count) for name, count in found.items()}
-    view = workspace.view(
-        "SELECT r.* REPLACE (coalesce(r.contacted, f.contacted) AS contacted, "
-        f"coalesce(r.trial_arm, f.trial_arm) AS trial_arm) FROM {rows} r LEFT JOIN {filled} f USING (appointment_id)"
-    )
-    present = checked.present | {name for name, count in counts.items() if count}
-    return replace(checked, rows=view, present=present), _filled_sentence(**counts)
-
-
-def _filled_sentence(*, contacted: int, trial_arm: int) -> str:
-    if not contacted and not trial_arm:
-        return ""
-    arms = f", and the trial arm of {count_words(trial_arm)}" if trial_arm else ""
-    return (
-        f"The calls recorded in this home say of {count_words(contacted)} appointments whether the patient was "
-        f"reached{arms}; the extract does not."
-    )
-
-
 @dataclass(frozen=True)
 class _Readable:
     lists: list[Path]
@@ -213,7 +168,7 @@ class _Readable:
         return sum(pq.read_metadata(path).num_rows for path in self.lists)
 
 
-def _secret(home: Path, *, used: bool) -> bytes:
+def hashing_secret(home: Path, *, used: bool) -> bytes:
     """The secret of the scoring log, with which all is hashed.
 
     Raises
@@ -279,18 +234,19 @@ def _extract_rows(
     names = ", ".join(("appointment_id", "patient_id", *_READ))
     for batch in backend.con.sql(f"SELECT {names} FROM {checked.rows.get_name()}").to_arrow_reader(_ROWS_AT_ONCE):
         read = pa.table(batch)
-        hashed = pa.chunked_array([_hashed(read["appointment_id"], secret, "appointment")])
+        hashed = pa.chunked_array([keyed_hashes(read["appointment_id"], secret, "appointment")])
         is_scored = pa.array(may_be_scored(hashed, prefixes))
         rows, appointment = read.filter(is_scored), hashed.filter(is_scored)
         columns = {name: rows[name] for name in _READ} | {
             "appointment": appointment,
-            "patient": _hashed(rows["patient_id"], secret, "patient"),
+            "patient": keyed_hashes(rows["patient_id"], secret, "patient"),
             "missed": _missed(rows["outcome_code"], outcomes),
         }
         yield pa.table([columns[f.name].cast(f.type) for f in EXTRACT_SCHEMA], schema=EXTRACT_SCHEMA)
 
 
-def _hashed(values: pa.Array | pa.ChunkedArray, secret: bytes, kind: str) -> pa.Array:
+def keyed_hashes(values: pa.Array | pa.ChunkedArray, secret: bytes, kind: str) -> pa.Array:
+    """The keyed hash of each value of a kind, "appointment" or "patient"; null where there is none."""
     texts = values.cast(pa.string()).to_pylist()
     return pa.array((None if text is None else keyed_hash(secret, kind, text) for text in texts), pa.string())
 

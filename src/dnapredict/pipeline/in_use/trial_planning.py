@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dnapredict.config.trial_config import AMENDABLE, TrialConfig
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract import codes
 from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.errors import ConfigurationError, UsageError
 from dnapredict.pipeline.run_inputs import worklist_config
@@ -36,7 +37,7 @@ from dnapredict.trial.trial_design import (
     relative_risk_of_reached,
     size_for,
 )
-from dnapredict.worklist.calls.trial_register import TrialRegister
+from dnapredict.worklist.calls.trial_register import TrialRegister, another_secret
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
@@ -170,6 +171,8 @@ def trial_on(day: datetime.date, *, home: Path, worklist: WorklistConfig) -> Tri
         If the trial that should run is not registered, was changed since, or is missing from serving/worklist.toml.
     StoreError
         If the ledger, the registration or the register of the trial cannot be used.
+    SecretError
+        If the secret of the arms is not the registered one.
     """
     trial = worklist.trial
     if trial is None and not (home / FOLDER).is_dir():
@@ -190,7 +193,11 @@ def trial_on(day: datetime.date, *, home: Path, worklist: WorklistConfig) -> Tri
             "it before the first call, with a start from today on: dnapredict trial plan"
         )
     refuse_changes(trial, registered[trial.name].settings)
-    return TrialRegister(home, trial, day)
+    register = TrialRegister(home, trial, day)
+    mark = registered[trial.name].secret_mark
+    if mark and register.secret_mark != mark:
+        raise another_secret(home)
+    return register
 
 
 def registered_trials(entries: Sequence[DecisionEntry], *, home: Path) -> dict[str, PreRegistration]:
@@ -231,10 +238,21 @@ def _of_outcomes(rows: pa.Table) -> TrustFigures | None:
 
 def _share_missed(held_out: pa.Table, calls: pa.Table) -> tuple[float, str]:
     """The share missed without a call, and what it is taken from."""
-    outcomes = held_out["missed"].drop_null()
-    if len(outcomes) >= _FEWEST_APPOINTMENTS:
-        return float(pc.mean(outcomes.cast("float64")).as_py()), "outcomes of appointments held out earlier"
-    return float(pc.mean(calls["probability"]).as_py()), "risks of the planned calls"
+    outcomes = _recorded(held_out)
+    if outcomes.num_rows >= _FEWEST_APPOINTMENTS:
+        return _mean(pc.fill_null(outcomes["missed"], False)), "outcomes of appointments held out earlier"
+    # A risk is of appointments that are not cancelled, and the trial counts those as not missed.
+    known = _recorded(calls)
+    took_place = _mean(known["missed"].is_valid()) if known.num_rows >= _FEWEST_APPOINTMENTS else 1.0
+    return took_place * _mean(calls["probability"]), "risks of the planned calls"
+
+
+def _recorded(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.is_in(rows["outcome_code"], pa.array(codes.RECORDED)))
+
+
+def _mean(values: pa.ChunkedArray) -> float:
+    return float(pc.mean(values.cast("float64")).as_py())
 
 
 def _design_effect_of(planned: pa.Table) -> float:
@@ -317,12 +335,24 @@ def _registered(
         _refuse_amendment(trial, before, TrialRegister(home, trial, today))
     _refuse_overlap(trial, known)
     registration = PreRegistration(
-        registered_on=today, settings=trial, share_drawn=str(trial.share), sizes=_sizes(planned)
+        registered_on=today,
+        settings=trial,
+        share_drawn=str(trial.share),
+        sizes=_sizes(planned),
+        secret_mark=_secret_mark(TrialRegister(home, trial, today), before),
     )
     registration.write(home)
     reason = {} if amend is None else {"reason": amend.strip()}
     registry.enter("trial", {"name": trial.name, "sha256": registration.sha256, "until": str(trial.end)} | reason)
     return _with(planned, registration, home=home, is_new=True)
+
+
+def _secret_mark(register: TrialRegister, before: PreRegistration | None) -> str:
+    """The mark of the secret, which an amendment keeps."""
+    mark = register.secret_mark
+    if before is not None and before.secret_mark not in {"", mark}:
+        raise another_secret(register.home)
+    return mark
 
 
 def _with(planned: PlannedTrial, registration: PreRegistration, *, home: Path, is_new: bool = False) -> PlannedTrial:

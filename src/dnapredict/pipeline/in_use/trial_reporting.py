@@ -18,7 +18,8 @@ from dnapredict.pipeline.in_use.trial_state import keep_reported
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
 from dnapredict.registry.decision_ledger import DecisionEntry
-from dnapredict.trial.pre_registration import FOLDER
+from dnapredict.trial.pre_registration import FOLDER, PreRegistration
+from dnapredict.worklist.calls.trial_register import appointments_listed
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.benefit_ranking import FILE, write_benefit_model
 
@@ -88,7 +89,14 @@ def report_trial(
         if memory.note and say is not None:
             say(f"WARNING: {memory.note}")
         before = memory.before("trial", window, data_sha256=digest, listed=(trial.name,))
-        result = assess_trial(rows, trial, rule=rule, before=before, pounds_per_call=pounds_per_call)
+        result = assess_trial(
+            rows,
+            trial,
+            rule=rule,
+            before=before,
+            pounds_per_call=pounds_per_call,
+            lost=_lost(rows, trial.name, home=home),
+        )
         told = " ".join(filter(None, (memory.note, result.not_protected)))
         result = replace(result, not_protected=told)
         provenance = ReportProvenance(digest, code_revision(), synthetic=_is_synthetic(rows, registry))
@@ -134,7 +142,8 @@ def _registered(name: str, registry: Registry, *, home: Path) -> "RegisteredTria
     from dnapredict.trial.trial_result import RegisteredTrial
 
     entries = registry.entries()
-    registration = registered_trials(entries, home=home).get(name)
+    registered = registered_trials(entries, home=home)
+    registration = registered.get(name)
     if registration is None:
         return RegisteredTrial(name, "not registered")
     settings, sizes = registration.settings, registration.sizes
@@ -145,10 +154,28 @@ def _registered(name: str, registry: Registry, *, home: Path) -> "RegisteredTria
         name,
         # The first entry cannot be late: `trial plan` refuses a start in the past.
         "amended" if is_late else "registered",
+        start=settings.start,
         end=settings.end,
         planned_appointments=None if sizes is None else sizes.called + sizes.held_out,
         share_held_out=float(settings.share),
+        earlier_trials=_earlier_trials(registered, settings.start),
     )
+
+
+def _earlier_trials(registered: "dict[str, PreRegistration]", start: datetime.date) -> tuple[str, ...]:
+    """The names of the trials with an earlier start, in order of it: each had a chance of its own to show an effect."""
+    settings = sorted((each.settings for each in registered.values()), key=lambda each: each.start)
+    return tuple(each.name for each in settings if each.start < start)
+
+
+def _lost(rows: pa.Table, name: str, *, home: Path) -> int:
+    """Appointments of the trial that were on a list before the last one in the store, and are not in the store."""
+    listed = rows.filter(pc.equal(rows["trial"], name))["scored_at"].cast("date32")
+    last = pc.max(listed).as_py()
+    if last is None:
+        return 0
+    stored = pc.sum(pc.less(listed, pa.scalar(last))).as_py() or 0
+    return max(0, appointments_listed(home, name, before=last) - int(stored))
 
 
 def _day_of(entry: DecisionEntry) -> datetime.date:

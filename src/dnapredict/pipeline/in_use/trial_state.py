@@ -1,12 +1,14 @@
 """What the home says of its trial: the claim of the last trial report, and the trial that is registered."""
 
 import datetime
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.errors import StoreError
 from dnapredict.trial.pre_registration import FOLDER
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 # A trial's registration is HOME/trial/NAME.json: a folder of its own collides with no name.
 _LATEST: Final = Path(FOLDER, "reports", "latest.json")
+_LOG: Final = logging.getLogger("dnapredict.trial")
 
 
 class ReportedInterval(StoredRecord):
@@ -118,6 +121,18 @@ def trial_state(home: Path, today: datetime.date) -> TrialState:
     if not (home / FOLDER).is_dir():  # spares a page the registry, whose library takes seconds to import
         return TrialState(None, None)
     return TrialState(last_reported(home), _registered(home, today))
+
+
+def readable_trial_state(home: Path, today: datetime.date) -> TrialState | None:
+    """As `trial_state`; None if a record of it is damaged, which is logged.
+
+    For figures beside others, which a damaged record must not take along.
+    """
+    try:
+        return trial_state(home, today)
+    except StoreError as error:
+        _LOG.error("%s", error)
+        return None
 
 
 def _registered(home: Path, today: datetime.date) -> "TrialConfig | None":

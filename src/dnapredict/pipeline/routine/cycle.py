@@ -127,6 +127,7 @@ def run_cycle(
         if not was_done:
             for step in run.remaining(records=records, retention=retention, retrain_days=retrain_days):
                 run.keep(step)
+        if not was_done or not (run.folder / _PAGE).is_file():
             run.finish()
         return Cycle(run.record.steps, run.folder / _PAGE, was_done)
 

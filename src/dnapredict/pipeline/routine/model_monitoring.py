@@ -27,9 +27,10 @@ from dnapredict.model.artefact import load as load_model
 from dnapredict.monitoring.alarms import AuditedLevels
 from dnapredict.monitoring.input_drift import InputReference
 from dnapredict.monitoring.monitor_state import keep_state, page_digest
+from dnapredict.monitoring.weekly_counts import in_settled_weeks, weeks_of
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
-from dnapredict.pipeline.in_use.outcome_linkage import with_recorded_calls
+from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.routine.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
 from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
@@ -146,10 +147,12 @@ def _watched(
     lists, probability = source.model_risks(stored) if stored is not None else source.risks_of(scores)
     _require_outcomes(lists, path)
     inputs, compared = _compared(source, lists, stored)
+    _, week = weeks_of(lists.matrix.table["starts_local"])
+    settled = in_settled_weeks(week, recorded=lists.has_outcome | lists.cancelled, probability=probability)
     watched = Watched(
         audit_inputs.audited(
-            lists,
-            probability,
+            lists.take(settled),
+            probability[settled],
             outcomes=LabelRule(config.dna_codes),
             worklist=worklist_config(registry.home),
             refused=source.checked.opt_outs,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS, AuditData
 from dnapredict.monitoring.input_drift import InputReference
-from dnapredict.monitoring.weekly_counts import weeks_of
+from dnapredict.monitoring.weekly_counts import in_settled_weeks, weeks_of
 from dnapredict.worklist.follow_up import outcome_store
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
@@ -29,8 +29,9 @@ _INPUTS: Final = tuple(name for name in outcome_store.GROUP_COLUMNS.names if nam
 _GROUPS: Final = tuple(name for name in GROUP_COLUMNS if name in OUTCOME_SCHEMA.names)
 _RISKS: Final = ("starts_at", "probability")
 _READ: Final = tuple(
-    dict.fromkeys((*_RISKS, "patient", "model_version", "selected", "missed", *_GROUPS, *_INPUTS)),
+    dict.fromkeys((*_RISKS, "patient", "model_version", "selected", "missed", "outcome_code", *_GROUPS, *_INPUTS)),
 )
+_RECORDED: Final = "is_recorded"
 # Characters of a patient's hash that tell patients apart: 64 bits, which of 10,000,000 patients two share with a
 # probability of 3 in 1,000,000.
 _PREFIX: Final = 16
@@ -50,7 +51,7 @@ def stored_outcomes(home: Path, version: str, *, timezone: str, audited: "Audite
     """
     from dnapredict.monitoring.monitor_result import Watched
 
-    scored, recorded, is_known = _read(OutcomeStore(home), version, timezone)
+    scored, recorded, is_known = _in_settled_weeks(*_read(OutcomeStore(home), version, timezone))
     if not is_known.any():
         raise DataError(
             f"{home}: no appointment that version {version} scored before it began has an outcome yet. Run "
@@ -81,7 +82,8 @@ def references_of(table: pa.Table) -> dict[str, InputReference]:
 
 
 def _read(store: OutcomeStore, version: str, timezone: str) -> tuple[pa.Table, pa.Table, NDArray[np.bool_]]:
-    """The risks of all appointments that the version scored, the columns of those with an outcome, and which those are.
+    """The risks of all appointments that the version scored and whether their outcome is recorded, the columns of those
+    that were attended or missed, and which those are.
 
     The store is read in parts, and only what is counted is kept: of ten million rows, whole rows would take 6 GB.
     """
@@ -90,10 +92,24 @@ def _read(store: OutcomeStore, version: str, timezone: str) -> tuple[pa.Table, p
     for part in itertools.chain([OUTCOME_SCHEMA.empty_table().select(_READ)], store.batches(_READ)):
         rows = _scored(part, version, timezone)
         known = pc.is_valid(rows["missed"])
-        scored.append(rows.select(_RISKS))
+        is_recorded = pc.or_(known, pc.is_valid(rows["outcome_code"]))
+        scored.append(rows.select(_RISKS).append_column(_RECORDED, is_recorded))
         recorded.append(_with_patient_numbers(rows.filter(known)))
         is_known.append(np.asarray(known.to_numpy(), dtype=np.bool_))
     return pa.concat_tables(scored), pa.concat_tables(recorded), np.concatenate(is_known)
+
+
+def _in_settled_weeks(
+    scored: pa.Table, recorded: pa.Table, is_known: NDArray[np.bool_]
+) -> tuple[pa.Table, pa.Table, NDArray[np.bool_]]:
+    """The same without the outcomes of the last weeks, of which too many are still to come."""
+    is_recorded = np.asarray(scored[_RECORDED].to_numpy(), dtype=np.bool_)
+    risks = scored.drop_columns([_RECORDED])
+    if not is_known.any():
+        return risks, recorded, is_known
+    _, week = weeks_of(risks["starts_at"])
+    settled = in_settled_weeks(week, recorded=is_recorded, probability=risks["probability"].to_numpy())
+    return risks, recorded.filter(pa.array(settled[is_known])), is_known & settled
 
 
 def _scored(rows: pa.Table, version: str, timezone: str) -> pa.Table:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from dnapredict.config.service_config import Retention
 from dnapredict.data.files.file_lock import locked
+from dnapredict.errors import StoreError
 from dnapredict.service.auth.staff import SIGNED_IN, THIS_MACHINE, may_delete, may_see
 from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.worklist.calls import assignments
@@ -133,6 +134,25 @@ class TeamLists:
         kept = list_store.find_shown(self.home, list_id)
         return None if kept is None or not may_open(kept.heading) else kept
 
+    def readable(self, list_id: str) -> KeptList | None:
+        """As `shown`; None also if the list is damaged or lost, which is logged.
+
+        For what a page says of other lists, which a damaged one must not take along.
+        """
+        try:
+            return self.shown(list_id)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            return None
+
+    def is_damaged(self, list_id: str) -> bool:
+        """Whether a list that the person may open is damaged or lost."""
+        try:
+            self.shown(list_id)
+        except StoreError:
+            return True
+        return False
+
     def newest(self) -> KeptList | None:
         """The list that was scored last, through the page, the API or a file; None where there is none.
 
@@ -145,7 +165,7 @@ class TeamLists:
 
     def newest_heading(self) -> Heading | None:
         """The heading of the newest list, without reading its rows."""
-        last = latest_list.latest(self.home)
+        last = latest_list.readable_latest(self.home)
         if last is not None and may_open(last.heading):
             return last.heading
         return next(iter(self.headings()), None)
@@ -164,7 +184,7 @@ class TeamLists:
     def _is_over(self, heading: Heading, now: datetime.datetime) -> bool:
         if heading.ends_at is not None:
             return heading.ends_at < now
-        kept = self.shown(heading.list_id)
+        kept = self.readable(heading.list_id)
         return kept is None or kept.is_over(now)
 
     def last_export(self, list_id: str) -> str:
@@ -199,12 +219,20 @@ class TeamLists:
     def colleagues_by_line(self, kept: KeptList) -> Mapping[int, str]:
         """The colleague who calls about each line of a list that was handed over; {} where none was.
 
-        Raises
-        ------
-        StoreError
-            If that cannot be read.
+        {} also if that cannot be read, which is logged: then everybody calls all lines, and none is left out.
         """
-        return {line: each.to for line, each in assignments.assigned(self.home, kept.heading.list_id).items()}
+        return {line: each.to for line, each in (self._assigned(kept) or {}).items()}
+
+    def is_assignment_lost(self, kept: KeptList) -> bool:
+        """Whether lines of a list were handed over, and it cannot be read to whom."""
+        return self._assigned(kept) is None
+
+    def _assigned(self, kept: KeptList) -> Mapping[int, Assignment] | None:
+        try:
+            return assignments.assigned(self.home, kept.heading.list_id)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            return None
 
     def delete(self, kept: KeptList) -> bool:
         """Delete a list, with contact details, notes and unscored rows; return False if it was gone already.
@@ -236,7 +264,13 @@ class TeamLists:
         return contact_details.carried_lines(self.home, kept, names)
 
     def fifths(self, list_id: str) -> dict[str, int | None]:
-        """The fifth of deprivation by appointment of a list of any team, for counts; {} where there is no such list."""
+        """The fifth of deprivation by appointment of a list of any team, for counts; {} where there is no such list.
+
+        Raises
+        ------
+        StoreError
+            If the list is damaged or lost.
+        """
         kept = list_store.find_shown(self.home, list_id)
         rows = [] if kept is None else kept.page_rows.select(["appointment_id", FIFTH]).to_pylist()
         return {row["appointment_id"]: row[FIFTH] for row in rows if row["appointment_id"] is not None}

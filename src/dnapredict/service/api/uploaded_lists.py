@@ -264,7 +264,7 @@ class ListScoring:
         for heading in self._lists.headings():
             is_same = heading.upload_hash == upload_hash and heading.model_version == model_version
             if is_same and heading.created_at >= since:
-                return self._lists.find(heading.list_id)
+                return self._readable(heading.list_id)
         return None
 
     def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
@@ -334,8 +334,13 @@ class ListScoring:
 
     def _followed(self, worklist: pa.Table) -> str:
         """The id of the team's list of which this is a later export; "" where there is none."""
-        own = (self._lists.find(heading.list_id) for heading in self._lists.current())
+        own = (self._readable(heading.list_id) for heading in self._lists.current())
         return followed_list([kept for kept in own if kept is not None], worklist)
+
+    def _readable(self, list_id: str) -> KeptList | None:
+        """A whole list; None also if it is damaged: its message asks to upload it again, and that must be possible."""
+        kept = self._lists.readable(list_id)
+        return None if kept is None or kept.heading.page_only else kept
 
 
 def _under_contract_names(appointments: pa.Table, mapping: Mapping) -> pa.Table:

@@ -14,6 +14,7 @@ from dnapredict.data.files.digests import keyed_hash, read_secret
 from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.errors import DnapredictError
 from dnapredict.fairness.disclosure import publication_memory
+from dnapredict.monitoring import monitor_state
 from dnapredict.service.home_checks.home_findings import REPAIR, RESTORE, HomeFinding, finding_of
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -67,10 +68,13 @@ def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
 
 
 def reports(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
-    """What was published, the records of weekly cycles, and the trials of tuning."""
+    """What was published, the last monitor run and trial report, the records of cycles, and the trials of tuning."""
+    from dnapredict.pipeline.in_use.trial_state import last_reported
     from dnapredict.pipeline.routine import cycle
 
     yield from _error_of(home, lambda: publication_memory.verify(home))
+    yield from _error_of(home, lambda: monitor_state.verify(home))
+    yield from _error_of(home, lambda: last_reported(home))
     for message in cycle.damaged(home):
         yield finding_of(message, home)
     if (home / _TUNING).exists() and _is_damaged_database(home / _TUNING):

@@ -1,6 +1,7 @@
 """The page of a week: the results of its calls for the team and the equality lead, without patients' data."""
 
 import datetime
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
-from dnapredict.errors import DnapredictError
+from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.auth.staff import SIGNED_IN
 from dnapredict.service.call_actions import WeekEntry
 from dnapredict.service.call_outcomes import WORDS, Outcome
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dnapredict.pipeline.in_use.trial_state import TrialState
     from dnapredict.service.week_counts import Ending, WeekCounts
 
+_LOG: Final = logging.getLogger("dnapredict.service")
 WEEK: Final = "/week"
 # How a claim says when its trial ends (`trial.claims`, whose libraries take seconds to import).
 _END_IN_CLAIM: Final = " The trial runs until "
@@ -74,20 +76,23 @@ def _monday(text: str) -> datetime.date:
 
 def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Response:
     # These import libraries of the audit and of the registry, which take seconds.
-    from dnapredict.pipeline.in_use.trial_state import trial_state
+    from dnapredict.pipeline.in_use.trial_state import TrialState, readable_trial_state
     from dnapredict.service.week_counts import count_teams
 
     entries = pages.actions.entries_of_week(monday)
     by_team = _by_team(pages, entries)
     team, choices = _team_and_choices(team, by_team)
     rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-    weeks = count_teams(by_team, _fifths(pages, entries), rule, ended=_endings(pages, entries))
+    fifths, are_lists_damaged = _fifths(pages, entries)
+    ended, are_outcomes_damaged = _readable_endings(pages, entries)
+    weeks = count_teams(by_team, fifths, rule, ended=ended)
     # Of a team without a call in this week every count is 0.
     none = count_teams({}, {}, rule).everyone
     counts = weeks.by_team.get(team, none) if team else weeks.everyone
     this_monday = _monday("")
     # What is known of the trial today, whichever week is shown: it is the same for all of them, and names no arm.
-    trial = trial_state(pages.lists.home, local_today())
+    readable = readable_trial_state(pages.lists.home, local_today())
+    trial = readable or TrialState(None, None)
     return page(
         "week.html",
         here=WEEK,
@@ -111,6 +116,9 @@ def _week_page(pages: ListPages, monday: datetime.date, *, team: str) -> Respons
         reported=trial.reported,
         reported_on=day_words(local_day(trial.reported.created_at)) if trial.reported else "",
         trial_notice=_trial_notice(trial, local_today()),
+        is_trial_damaged=readable is None,
+        are_outcomes_damaged=are_outcomes_damaged,
+        are_lists_damaged=are_lists_damaged,
         team=team,
         choices=choices,
         has_few=counts.made is None,
@@ -173,17 +181,34 @@ def _address(monday: datetime.date, team: str) -> str:
     return f"{WEEK}?{urlencode(asked)}"
 
 
-def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> dict[str, int | None]:
+def _fifths(pages: ListPages, entries: Iterable[WeekEntry]) -> tuple[dict[str, int | None], bool]:
     """The fifth of deprivation of each appointment by its hash, from the lists on which something was recorded.
+
+    And whether one of these lists is damaged: the fifths of its appointments are then not known, which is logged.
 
     The lists are those of all teams, for every reader: a reviewer may open no list, and what is hidden of one team
     follows from the counts of all.
     """
     fifths: dict[str, int | None] = {}
+    are_lists_damaged = False
     for list_id in {entry.list_id for entry in entries}:
-        known = pages.lists.fifths(list_id)
+        try:
+            known = pages.lists.fifths(list_id)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            are_lists_damaged = True
+            continue
         fifths.update((pages.actions.hash_of(appointment), fifth) for appointment, fifth in known.items())
-    return fifths
+    return fifths, are_lists_damaged
+
+
+def _readable_endings(pages: ListPages, entries: Iterable[WeekEntry]) -> "tuple[dict[str, Ending] | None, bool]":
+    """As `_endings`, and whether the outcome store is damaged, which is logged: the page then has no endings."""
+    try:
+        return _endings(pages, entries), False
+    except StoreError as error:
+        _LOG.error("%s", error)
+        return None, True
 
 
 def _endings(pages: ListPages, entries: Iterable[WeekEntry]) -> "dict[str, Ending] | None":

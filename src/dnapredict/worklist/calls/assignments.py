@@ -1,6 +1,7 @@
 """Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data."""
 
 import datetime
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, list_f
 LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
 _LOCK: Final = ".assign.lock"
+_LOG: Final = logging.getLogger("dnapredict.worklist")
 _BUSY: Final = "Somebody else is handing over lines of a list just now. Try again."
 
 
@@ -33,6 +35,8 @@ class _Assignments(StoredRecord):
 def assign(home: Path, list_id: str, assignment: Assignment) -> None:
     """Give lines of a list to a colleague; a later assignment of a line replaces an earlier one.
 
+    A damaged file is replaced, which is logged: nothing in it can be restored, and the page asks to hand over again.
+
     Raises
     ------
     DataError
@@ -44,7 +48,11 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
         raise DataError(f"A colleague's name has at most {LONGEST_NAME} printable characters.")
     path = assigned_file(home, list_id)
     with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
-        before = _read(path)
+        try:
+            before = _read(path)
+        except StoreError as error:
+            _LOG.error("%s", error)
+            before = ()
         kept = _Assignments(assignments=(*_without(before, assignment.lines), assignment))
         write_private(path, kept.model_dump_json())
 
@@ -77,5 +85,5 @@ def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[As
 
 
 def _read(path: Path) -> tuple[Assignment, ...]:
-    stored = read_record(path, _Assignments, advice="Remove it to assign its lines again.")
+    stored = read_record(path, _Assignments, advice="Hand the lines over again, which replaces it.")
     return () if stored is None else stored.assignments

@@ -107,6 +107,11 @@ class TrialRegister:
         (day,) = self._run(lambda connection: connection.execute(sql, {"trial": self.trial.name}).fetchone())
         return None if day is None else datetime.date.fromisoformat(day)
 
+    @property
+    def secret_mark(self) -> str:
+        """A hash by which the secret is recognised and not known; the first time, the secret is made."""
+        return self._hash("secret", "check")
+
     @cached_property
     def _secret(self) -> bytes:
         path = self.home / FOLDER / SECRET
@@ -119,11 +124,11 @@ class TrialRegister:
 
     def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """`work` in one transaction, after checking that the secret is the one of the register."""
-        mark = self._hash("secret", "check")
+        mark = self.secret_mark
 
         def checked(connection: sqlite3.Connection) -> _Result:
             if (expected := _setting(connection)) and expected != mark:
-                raise _another_secret(self.home)
+                raise another_secret(self.home)
             connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (_CHECK, mark))
             return work(connection)
 
@@ -221,7 +226,27 @@ def verify_register(home: Path) -> None:
     if expected and not secret.exists():
         raise SecretError(f"{secret}: this secret is missing, and {_USED_FOR}. Restore it from a backup.")
     if expected and keyed_hash(read_secret(secret), "secret", "check") != expected:
-        raise _another_secret(home)
+        raise another_secret(home)
+
+
+def appointments_listed(home: Path, trial: str, *, before: datetime.date) -> int:
+    """The number of appointments of a trial on lists of earlier days; 0 where the home has no register.
+
+    Raises
+    ------
+    StoreError
+        If the register cannot be read.
+    """
+    path = home / FOLDER / _DATABASE
+    if not path.exists():
+        return 0
+    sql = "SELECT count(*) FROM appointments WHERE trial = ? AND listed_on < ?"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            (number,) = connection.execute(sql, (trial, before.isoformat())).fetchone()
+    except sqlite3.Error as error:
+        raise _unusable(path, f"cannot be used ({type(error).__name__})") from None
+    return int(number)
 
 
 def _unusable(path: Path, problem: str) -> StoreError:
@@ -231,7 +256,8 @@ def _unusable(path: Path, problem: str) -> StoreError:
     )
 
 
-def _another_secret(home: Path) -> SecretError:
+def another_secret(home: Path) -> SecretError:
+    """The error of a home whose secret is not the one that arms are drawn with."""
     return SecretError(
         f"{home / FOLDER / SECRET}: is another secret than the arms of the trial were drawn with, so that nobody can "
         "tell them. Restore that secret from a backup."

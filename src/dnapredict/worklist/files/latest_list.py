@@ -1,6 +1,7 @@
 """The list that was scored last: `lists/latest.json`, which holds what the page shows of it."""
 
 import datetime
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from dnapredict.worklist.files.list_files import FileState, file_state, list_fol
 # The page shows no more rows than a team could read in a week; the file of `score` has all.
 KEPT_ROWS: Final = 5_000
 _LATEST: Final = "latest.json"
+_LOG: Final = logging.getLogger("dnapredict.worklist")
 
 
 class ListedAppointment(StoredRecord):
@@ -116,6 +118,18 @@ def latest(home: Path) -> KeptList | None:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
     except ValidationError:
         raise StoreError(f"{path}: is damaged. Score a list again to replace it.") from None
+
+
+def readable_latest(home: Path) -> KeptList | None:
+    """As `latest`; None also if it cannot be read, which is logged.
+
+    For pages of other lists, which a damaged copy of the latest one must not take along.
+    """
+    try:
+        return latest(home)
+    except StoreError as error:
+        _LOG.error("%s", error)
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,7 @@ from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
-from dnapredict.worklist.files.latest_list import latest, latest_file, save_latest
+from dnapredict.worklist.files.latest_list import latest, latest_file, readable_latest, save_latest
 from dnapredict.worklist.files.list_files import (
     ASSIGNED,
     CONTACTS,
@@ -78,7 +78,7 @@ def keep_changed(home: Path, kept: KeptList) -> None:
     times = path.stat()
     keep(home, kept)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    last = latest(home)
+    last = readable_latest(home)
     if last is not None and last.heading.list_id == kept.heading.list_id:
         save_latest(home, kept)
 
@@ -132,31 +132,25 @@ def find_shown(home: Path, list_id: str) -> KeptList | None:
 
 
 def newest(home: Path) -> KeptList | None:
-    """The latest list, whole if it is kept; None if there is none.
+    """The latest list, whole if it is kept; None if there is none, or it cannot be read.
 
     Raises
     ------
     StoreError
-        As `find` and `latest`.
+        As `find`.
     """
-    last = latest(home)
+    last = readable_latest(home)
     return None if last is None else find(home, last.heading.list_id) or last
 
 
 def headings(home: Path) -> tuple[Heading, ...]:
-    """The headings of all lists that can be shown, newest first. Lost and unreadable ones are logged and left out.
-
-    Raises
-    ------
-    StoreError
-        If `latest.json` cannot be read.
-    """
+    """The headings of all lists that can be shown, newest first. Lost and unreadable ones are logged and left out."""
     for marker in list_folder(home).glob(f"*{MARKER}"):
         path = marker.with_suffix(".parquet")
         if not path.exists():
             _log_once(loss_of(path))
     by_id = {heading.list_id: heading for heading in _headings(home)}
-    last = latest(home)
+    last = readable_latest(home)
     if last is not None:
         by_id.setdefault(last.heading.list_id, last.heading)
     return tuple(sorted(by_id.values(), key=lambda heading: heading.created_at, reverse=True))
@@ -246,7 +240,7 @@ def delete(home: Path, list_id: str) -> bool:
 def remove_unscored(home: Path, now: datetime.datetime) -> None:
     """Delete the unscored rows of deleted lists and of lists whose appointments are over: they hold contact details.
 
-    The rows of a list without any scored row are kept for a week.
+    The rows of a list without any scored row, and of a damaged list, are kept for a week.
     """
     for rows in list_folder(home).glob(f"*{UNSCORED}"):
         path = rows.with_suffix(".parquet")
@@ -257,7 +251,11 @@ def remove_unscored(home: Path, now: datetime.datetime) -> None:
 
 
 def _has_scored(path: Path) -> bool:
-    return bool(pq.read_table(path, columns=["error"])["error"].null_count)
+    """Whether a list has a scored row; False for a damaged file."""
+    try:
+        return bool(pq.read_table(path, columns=["error"])["error"].null_count)
+    except (OSError, pa.ArrowException):
+        return False
 
 
 @lru_cache(maxsize=1_000)

@@ -161,10 +161,16 @@ class OutcomeStore:
             for batch in file.iter_batches(_ROW_GROUP, columns=present):
                 yield _as_schema(pa.Table.from_batches([batch]), columns)
 
-    def read_between(self, first: str, end: str | None) -> pa.Table:
-        """The rows of a verified store from appointment `first` to before `end`, or to the last where that is None."""
+    def read_between(
+        self, first: str, end: str | None, *, columns: Sequence[str] = tuple(OUTCOME_SCHEMA.names)
+    ) -> pa.Table:
+        """The rows of a verified store from appointment `first` to before `end`, or to the last where that is None.
+
+        `columns` are names of `OUTCOME_SCHEMA`; by default all.
+        """
         within = [("appointment", ">=", first), *([] if end is None else [("appointment", "<", end)])]
-        return _as_schema(pq.read_table(self.path, filters=within), OUTCOME_SCHEMA.names)
+        present = [name for name in columns if name in pq.read_schema(self.path).names]
+        return _as_schema(pq.read_table(self.path, filters=within, columns=present), columns)
 
     @property
     def num_rows(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,8 @@ from dnapredict.worklist.plan.working_days import working_days_of_week
 _WORKING_DAYS: Final = 5
 # A number of calls may differ by this share from the audited one: a colleague's leave needs no new audit.
 _LIKE_AUDITED: Final = 0.25
+# Share of a list's patients who may enter a trial. Where everybody is in it, whoever is not called is held out.
+_MOST_IN_TRIAL: Final = Fraction(1, 2)
 
 
 def call_rules(worklist: WorklistConfig) -> dict[str, Any]:
@@ -82,6 +85,44 @@ def call_capacity(inputs: RankingInputs, *, config: WorklistConfig, capacity: in
         for row, size in zip(first, sizes, strict=True)
     ]
     return CallCapacity(group.reshape(-1).astype(np.int64), np.array(numbers, dtype=np.int64))
+
+
+def capacity_in_trial(
+    calls: CallCapacity,
+    inputs: RankingInputs,
+    *,
+    opted_out: NDArray[np.bool_],
+    passed_over: NDArray[np.bool_],
+    held_out: Fraction,
+) -> CallCapacity:
+    """The calls of a list in a trial: at most half of the patients of each group are in it, called or held out.
+
+    Parameters
+    ----------
+    opted_out
+        Rows of patients who are in no arm. They have an action of their own, among which nobody who is held out hides.
+    passed_over
+        Rows whose patient was called before. They count as called: otherwise, of a list that is exported again after
+        each round of calls, only those held out would be left.
+    held_out
+        The share of the patients held out.
+    """
+    groups = len(calls.number)
+    most = _patients(calls.group, inputs.patient, ~opted_out, groups) * float(_MOST_IN_TRIAL * (1 - held_out))
+    called = _patients(calls.group, inputs.patient, passed_over & ~opted_out, groups)
+    # Rounded down, but not by an error of the last digit.
+    most = np.maximum(np.floor(most + 1e-9) - called, 0).astype(np.int64)
+    return CallCapacity(calls.group, np.minimum(calls.number, most))
+
+
+def _patients(
+    group: NDArray[np.int64], patient: NDArray[np.int64], inside: NDArray[np.bool_], groups: int
+) -> NDArray[np.int64]:
+    """The number of patients of each group; a row of an unknown patient counts as one."""
+    rows = np.flatnonzero(inside)
+    each = np.where(patient[rows] == NOBODY, -2 - rows, patient[rows])
+    pairs = np.unique(np.column_stack([group[rows], each]), axis=0)
+    return np.bincount(pairs[:, 0], minlength=groups)
 
 
 def _parts(inputs: RankingInputs, config: WorklistConfig) -> list[NDArray[np.int64]]:

@@ -22,7 +22,7 @@ from dnapredict.worklist.plan.call_assignment import (
     Rows,
     assign_calls,
 )
-from dnapredict.worklist.plan.call_capacity import call_capacity
+from dnapredict.worklist.plan.call_capacity import CallCapacity, call_capacity, capacity_in_trial
 from dnapredict.worklist.plan.needs import Needs, with_needs, without_call
 from dnapredict.worklist.plan.ranking import RankingInputs, action_for, bands, ranks
 from dnapredict.worklist.plan.trial_arms import ARM_COLUMNS, RunningTrial, TrialPlan, allocate, display_order, no_arms
@@ -95,6 +95,17 @@ def plan_calls(
     inputs = RankingInputs.of(table, config=config)
     calls = call_capacity(inputs, config=config, capacity=capacity)
     silent = None if muted is None else muted(inputs.call_by)
+    if trial is not None and trial.allocates and config.trial is not None:
+        wanted, marks = calls, np.full(len(inputs), UNCALLED) if excluded is None else excluded
+        opted_out, passed_over = marks == OPTED_OUT, np.isin(marks, (REACHED, UNANSWERED))
+        calls = capacity_in_trial(
+            wanted,
+            inputs,
+            opted_out=opted_out,
+            passed_over=passed_over if silent is None else passed_over | silent,
+            held_out=config.trial.share,
+        )
+        notices = (*notices, *_fewer_calls(wanted, calls))
     assign = partial(assign_calls, inputs, calls, config=config, muted=silent, excluded=excluded)
     if trial is None:
         allocated = TrialPlan(assign(), no_arms(len(inputs)))
@@ -118,6 +129,18 @@ def plan_calls(
         }
     )
     return CallPlan(plan, inputs.call_by, notices)
+
+
+def _fewer_calls(wanted: CallCapacity, calls: CallCapacity) -> tuple[str, ...]:
+    """A notice where the trial allows fewer calls than there is capacity for."""
+    most = int(calls.number.sum())
+    if most >= int(wanted.number.sum()):
+        return ()
+    sentence = (
+        f"While the trial runs, this list has at most {most:,} calls: with more of its patients in the trial, patients "
+        "without a call would be known to be held out."
+    )
+    return (sentence,)
 
 
 def _printed_day(inputs: RankingInputs, today: datetime.date | None) -> NDArray[np.datetime64]:

@@ -2,7 +2,7 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any, Final
@@ -49,18 +49,26 @@ _FILE: Final = "/file"
 # Days of lists in which a clinic's specialty is looked up; older lists are finished.
 _DAYS_BACK: Final = 14
 _CHOOSE: Final = "Choose what happened, then record it."
+_PREVIOUS_UNREADABLE: Final = (
+    "The list before this one is damaged, so this page cannot say what has changed since. Outcomes that were recorded "
+    "there count here."
+)
+_ASSIGNMENTS_UNREADABLE: Final = (
+    "Lines of this list were handed over to colleagues, but the file that says to whom is damaged. Everybody calls all "
+    "lines until they are handed over again."
+)
 
 View = Callable[["ListPages", Request], Response]
 
 
 @dataclass(frozen=True)
 class Recent:
-    """A kept list in the table of recent ones."""
+    """A kept list in the table of recent ones; `progress` is None if the list is damaged."""
 
     heading: Heading
     address: str
     created_at: str
-    progress: CallProgress
+    progress: CallProgress | None
     is_followed: bool = False
 
 
@@ -229,13 +237,21 @@ class ListPages:
 
     def _notes(self, kept: KeptList) -> ListNotes:
         now = datetime.datetime.now(datetime.UTC)
-        before = self.lists.shown(kept.heading.follows) if kept.heading.follows else None
+        before = self.lists.readable(kept.heading.follows) if kept.heading.follows else None
         notes = ListNotes()
         if before is not None:
             address = list_address(before.heading.list_id)
             notes = list_changes(kept, before, latest_of=self.actions.latest, now=now, address=address)
         days = self.worklist().call_working_days_before
-        return replace(notes, warnings=list_warnings(kept, now=now, working_days_before=days))
+        warnings = list_warnings(kept, now=now, working_days_before=days)
+        return replace(notes, warnings=(*warnings, *self._unreadable(kept, before)))
+
+    def _unreadable(self, kept: KeptList, before: KeptList | None) -> Iterator[str]:
+        """Sentences about damaged records that belong to a list."""
+        if before is None and self.lists.is_damaged(kept.heading.follows):
+            yield _PREVIOUS_UNREADABLE
+        if self.lists.is_assignment_lost(kept):
+            yield _ASSIGNMENTS_UNREADABLE
 
     def _hold(self, kept: KeptList) -> None:
         """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""
@@ -246,7 +262,11 @@ class ListPages:
 
     def here(self, kept: KeptList, request: Request) -> str:
         """The address that the menu marks as current."""
-        worked_on = self._worked_on(request)
+        try:
+            worked_on = self._worked_on(request)
+        except StoreError as error:  # of another list, which the menu alone does not need
+            _LOG.error("%s", error)
+            worked_on = None
         current = None if worked_on is None else worked_on.heading
         current = current or next(iter(self._choices()), None) or self.lists.newest_heading()
         return "/" if current is not None and current.list_id == kept.heading.list_id else LIST_PAGES
@@ -264,28 +284,28 @@ class ListPages:
         """The list that was scored last, if that is another one."""
         if has_own_lists():
             later = self.lists.last_export(kept.heading.list_id)
-            last = None if later == kept.heading.list_id else self.lists.shown(later)
+            last = None if later == kept.heading.list_id else self.lists.readable(later)
             return None if last is None else last.heading
         newest = self.lists.newest_heading()
         return None if newest is None or newest.list_id == kept.heading.list_id else newest
 
     def _recent(self, heading: Heading, followed: Collection[str] = ()) -> Recent | None:
-        kept = self.lists.shown(heading.list_id)
-        if kept is None:  # deleted in the meantime
+        kept = self.lists.readable(heading.list_id)
+        if kept is None and not self.lists.is_damaged(heading.list_id):  # deleted in the meantime
             return None
-        calls = kept.calls
+        calls = () if kept is None else kept.calls
         return Recent(
             heading,
             list_address(heading.list_id),
             moment_words(heading.created_at, heading.zone),
-            list_progress(calls, self.actions.latest(calls)),
+            None if kept is None else list_progress(calls, self.actions.latest(calls)),
             heading.list_id in followed,
         )
 
     def _week(self) -> dict[str, Any]:
         day = local_today()
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=_DAYS_BACK)
-        kept = [self.lists.shown(each.list_id) for each in self.lists.headings() if each.created_at >= since]
+        kept = [self.lists.readable(each.list_id) for each in self.lists.headings() if each.created_at >= since]
         week = week_progress(
             day,
             calls=self.actions.of_week(day),

@@ -53,7 +53,9 @@ class AuditRecord:
         """
         appointments = "" if self.appointments is None else keep_audited(home, self.appointments)
         settings = settings_of(self.policy)
-        earlier = (e for e in entries if e.kind == "audit" and e["content"] == content and _same(e["settings"], settings))
+        earlier = (
+            e for e in entries if e.kind == "audit" and e["content"] == content and _same(e["settings"], settings)
+        )
         kept = (entry for entry in earlier if appointments and entry["appointments"])
         covers = [entry.number for entry in kept if is_covered(home, entry["appointments"], by=appointments)]
         return {

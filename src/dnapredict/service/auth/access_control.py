@@ -178,8 +178,9 @@ class AccessControl:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
             refusal = self.anonymous(scope) or refusal
-        if HOLDER in scope and refusal is None:
-            send = renewing(scope, send, self.accounts)
+        if refusal is None and HOLDER in scope and not _bearer(Headers(scope=scope)):
+            with contextlib.suppress(StoreError):  # the session lasts as long as before
+                send = renewing(scope, send, self.accounts)
         await (self.app if refusal is None else refusal)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:

@@ -223,3 +223,32 @@ def test_a_form_of_a_session_says_where_it_comes_from(
     bare = TestClient(guarded.app, base_url="http://127.0.0.1", follow_redirects=False)
     bare.cookies = guarded.cookies
     assert bare.post("/sign-out", headers=headers).status_code == status
+
+
+def test_an_address_that_a_key_may_not_open_is_logged_by_key_and_route(
+    guarded: TestClient, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listing = token(home, KeyScope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    with caplog.at_level("WARNING"):
+        guarded.get("/metrics?zebra", headers=bearer(listing))
+        guarded.get("/lists/zebra/delete", headers=bearer(listing))
+    key_id = listing.split("_")[1]
+    assert f"Key {key_id} may not open /metrics." in caplog.text
+    assert f"Key {key_id} may not open /lists/{{list_id}}/delete." in caplog.text
+    assert "zebra" not in caplog.text
+
+
+def test_signing_out_clears_what_the_browser_keeps(guarded: TestClient, home: Path) -> None:
+    key = token(home, KeyScope.LIST)
+    time.sleep(A_WORKERS_MEMORY)
+    guarded.post("/sign-in", data={"key": key})
+    left = guarded.post("/sign-out", follow_redirects=False)
+    assert left.headers["clear-site-data"] == '"cache", "storage"'
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/static/dnapredict.css", "/v1/score"])
+def test_no_request_is_repeated_to_its_sender(client: TestClient, path: str) -> None:
+    answer = client.request("TRACE", path, headers={"x-note": "zebra-4711"})
+    assert answer.status_code in (404, 405)
+    assert "zebra-4711" not in answer.text

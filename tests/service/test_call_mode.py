@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from httpx import Response
 from starlette.testclient import TestClient
-from tests.service.conftest import served_at
+from tests.service.conftest import ADDRESS, served_at
 from tests.service.pages import MARK, upload_to, week
 
 from dnapredict.service.auth import api_keys
@@ -170,7 +170,7 @@ def clerks(home: Path) -> Iterator[tuple[TestClient, TestClient]]:
     """Two people who are signed in, each in a browser."""
     keys = [api_keys.create(home, name=name, scopes=(api_keys.KeyScope.LIST,)).token for name in ("Ada", "Ben")]
     with served_at(home) as first:
-        second = TestClient(first.app, base_url="http://127.0.0.1")
+        second = TestClient(first.app, base_url=ADDRESS, headers={"referer": f"{ADDRESS}/"})
         for client, key in zip((first, second), keys, strict=True):
             client.post("/sign-in", data={"key": key})
         yield first, second

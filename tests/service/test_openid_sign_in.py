@@ -391,6 +391,15 @@ def test_what_is_secret_goes_to_no_browser_and_no_log(
         assert hidden not in written
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_begins_no_sign_in(client: TestClient, site: str) -> None:
+    """The issuer may sign a person in without asking: the session would begin without anything that they did."""
+    answer = client.get("/sign-in/openid", headers=HTML | {"sec-fetch-site": site}, follow_redirects=False)
+    assert answer.status_code == 200
+    assert "Sign in with your work account" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
 def test_without_an_issuer_there_is_no_button_and_no_such_page(home: Path) -> None:
     with served_at(home) as client:
         assert "/sign-in/openid" not in client.get("/sign-in").text

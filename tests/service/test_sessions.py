@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.service.test_access import bearer
 from tests.service.test_failed_keys import sign_in
 
 from dnapredict.service.auth import api_keys, sessions
@@ -164,3 +165,15 @@ def test_signing_out_ends_every_renewed_copy_of_the_session(
 def test_a_session_that_has_just_begun_is_not_sent_again(guarded: TestClient, key: str) -> None:
     sign_in(guarded, key)
     assert "set-cookie" not in guarded.get("/").headers
+
+
+def test_a_session_that_is_over_is_not_revived_by_a_request_with_a_key(
+    guarded: TestClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    sign_in(guarded, key)
+    clock.pass_minutes(61)
+    answer = guarded.get("/", headers=bearer(key))
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert guarded.get("/").status_code == 401

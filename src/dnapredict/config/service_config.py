@@ -50,7 +50,8 @@ class Anonymous(Settings):
     few requests is served even while others use up `requests_a_minute_in_all`.
     `failures` wrong keys from one address, or for one key, are answered at once on the sign-in page, and
     `failures_of_programs` elsewhere; each further one doubles the delay of the next, up to
-    `longest_wait` seconds. `proxies` are the addresses or networks whose `X-Forwarded-For` header is trusted.
+    `longest_wait` seconds. `proxies` are the addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto`
+    headers are trusted.
     """
 
     requests_a_minute: Annotated[float, Field(gt=0, le=1_000_000)] = 1_200

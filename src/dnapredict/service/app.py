@@ -181,6 +181,7 @@ def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: 
         static_path=STATIC_PATH,
         anonymous=_anonymous_rate(config.anonymous),
         failed=FailedKeys(config.anonymous.failures_of_programs, config.anonymous.longest_wait),
+        route_of=route_of,
         proxies=networks(config.anonymous.proxies),
     )
     buckets = Buckets(limits.requests_a_minute / 60, limits.burst)

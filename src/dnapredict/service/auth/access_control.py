@@ -140,8 +140,10 @@ class AccessControl:
         Returns the response if too many requests came without a valid key or session, or to public paths.
     failed
         Counts wrong keys.
+    route_of
+        The route name of a path, for the log: a path can hold anything that a person typed.
     proxies
-        Proxies whose `X-Forwarded-For` is trusted.
+        Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     """
 
     app: ASGIApp
@@ -149,6 +151,7 @@ class AccessControl:
     static_path: str
     anonymous: Callable[[Scope], Response | None]
     failed: FailedKeys
+    route_of: Callable[[str], str]
     proxies: Networks = ()
 
     @property
@@ -175,8 +178,9 @@ class AccessControl:
             connection.trust()
         if CALLER not in scope or not is_guarded(scope["path"], static_path=self.static_path):
             refusal = self.anonymous(scope) or refusal
-        if HOLDER in scope and refusal is None:
-            send = renewing(scope, send, self.accounts)
+        if refusal is None and HOLDER in scope and not _bearer(Headers(scope=scope)):
+            with contextlib.suppress(StoreError):  # the session lasts as long as before
+                send = renewing(scope, send, self.accounts)
         await (self.app if refusal is None else refusal)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
@@ -216,6 +220,7 @@ class AccessControl:
         if scope["method"] in _CHANGING and not _bearer(headers) and not _names_this_site(headers):
             return json_error(403, _WITHOUT_ORIGIN)
         if not may_reach(key.held, scope["path"]):
+            _LOG.warning("Key %s may not open %s.", key.key_id, self.route_of(scope["path"]))
             return _forbidden(scope, headers, key)
         scope[HOLDER] = key
         return None

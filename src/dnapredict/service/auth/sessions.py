@@ -53,7 +53,7 @@ class Sessions:
     def renewed(self, session: str) -> str | None:
         """A valid session with a new end of its idle time; None while the one that it has is nearly as late."""
         match = self._sealed(session)
-        if match is None:
+        if match is None or self._is_over(match):
             return None
         until = int(match["until"])
         is_late = _idle_end(until) - int(match["idle"]) < _SECONDS_BETWEEN_RENEWALS

@@ -204,6 +204,8 @@ class SignInPages:
         if flow is None:
             return error_page("There is no such page", _NO_ISSUER, status=404)
         asked = request.query_params.get(ASKED, "")
+        if request.headers.get("sec-fetch-site", "none") not in _OWN_CLICKS:
+            return self._form(asked)  # the issuer may ask nothing, and a session would begin without anybody's action
         try:
             address, begun = flow.begin(asked if is_own_page(asked) else "")
         except StoreError as error:
@@ -242,6 +244,8 @@ class SignInPages:
         except StoreError as error:
             return _unavailable(error)
         response = RedirectResponse(SIGN_IN, 303)
+        # Not the cookies too: browsers would delete those of every host of the trust's domain.
+        response.headers["clear-site-data"] = '"cache", "storage"'
         secure = is_secure(request.scope)
         delete_cookie(response, SESSION_COOKIE, secure=secure)
         delete_cookie(response, WORKED_ON, secure=secure)  # of the person who signs out

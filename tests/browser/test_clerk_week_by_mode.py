@@ -421,6 +421,7 @@ def friday(ben: Clerk, tmp_path: Path) -> None:
     filled = tmp_path / "filled.xlsx"
     appointment = fill_in(Path(taken.value.path()), filled)
     ben.link("give the filled spreadsheet back")
+    expect(page.get_by_label("The filled spreadsheet")).to_be_visible()  # a key does not wait for the next page
     ben.look("17 give back")
     ben.give("The filled spreadsheet", filled)
     ben.button("Record what is filled in")

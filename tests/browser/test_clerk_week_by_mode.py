@@ -59,6 +59,7 @@ MEANINGS: Final = {
 # Above the names of the columns, each over several of them.
 GROUPS: Final = {"B4:G4": "Patient", "H4:K4": "Appointment", "L4:N4": "Needs"}
 MOST_STEPS: Final = 400
+WIDE: Final = 1_280
 PATIENTLY: Final = 120_000  # milliseconds that a machine may need that others keep busy
 
 
@@ -206,8 +207,9 @@ class Clerk:
         if self.script:  # without scripts nothing can be asked of the page
             assert self.page.evaluate("document.documentElement.scrollWidth") <= width, name
             assert misaligned_headings(self.page) == [], name
-            found = Axe().run(self.page)
-            assert found.violations_count == 0, (name, found.generate_report())
+            if not self.keyboard or width < WIDE:  # on a wide screen axe sees the same pages with a mouse
+                found = Axe().run(self.page)
+                assert found.violations_count == 0, (name, found.generate_report())
         else:
             assert self.page.locator("main").bounding_box()["width"] <= width, name
 

@@ -24,7 +24,7 @@ SINGLES = [appointments(1, seed=seed) for seed in range(500)]
 LISTS = [appointments(LIST_ROWS, seed=10_000 + seed) for seed in range(20)]
 
 
-async def asked(served: Served, *, seconds: float, lists: bool) -> dict[str, object]:
+async def asked(served: Served, *, seconds: float, lists: bool, singles: int = SINGLES_A_SECOND) -> dict[str, object]:
     """What both kinds of request met, and the memory meanwhile."""
     memory: list[float] = []
 
@@ -38,7 +38,7 @@ async def asked(served: Served, *, seconds: float, lists: bool) -> dict[str, obj
             steadily(
                 ask_singles,
                 address,
-                a_second=SINGLES_A_SECOND,
+                a_second=singles,
                 seconds=seconds,
                 body=lambda number: SINGLES[number % len(SINGLES)],
             )

@@ -1,7 +1,7 @@
-"""`dnapredict cycle` killed at random moments: does it end as if nothing had happened?
+"""Recovery of `dnapredict cycle` after SIGKILL at random times: is the result that of an uninterrupted run?
 
-A small trust has a champion. A cycle with a new version that is due is killed (SIGKILL) again and again at random
-moments, started each time anew, and then left to end. The claim: no step is done twice, one new version is registered,
+A small trust has a champion. A cycle that has to train a new version is killed repeatedly at random times, restarted
+after each kill, and finally run to completion. The claim: no step is done twice, one new version is registered,
 the champion stays, the findings are those of a cycle that was never killed, `doctor` finds nothing, and no draft or
 temporary folder is left in the home. `python -m benchmarks.cycle_kills [--kills 8] [--seconds 60] [--seed 1]`.
 """

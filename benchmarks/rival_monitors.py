@@ -1,4 +1,4 @@
-"""The alarms of `dnapredict monitor` beside those of NannyML and Evidently, on the same appointments.
+"""A comparison of the alarms of `dnapredict monitor`, NannyML and Evidently on the same appointments.
 
 Made-up trusts with a reference year and a watched one: a season of 2.5%, weeks that differ by 2%, weeks with bank
 holidays, a fifth of the appointments followed by a second one of the patient in the week with the same outcome, five
@@ -46,7 +46,7 @@ VALUES, SHARES = ("a", "b", "c", "d", None), np.array([0.25, 0.24, 0.24, 0.24, 0
 PLANTED = ("nothing", "15% more in Core20", "15% more in everyone", "a code changes", "a column goes missing")
 OURS = "dnapredict monitor"
 
-# The packages send messages on their use to their makers unless they are told not to. One thread, since several slow
+# Usage telemetry of the packages is disabled: nothing may leave this machine. One thread, since several threads slow
 # each other down on a busy machine.
 _NO_MESSAGES = {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
 

@@ -91,7 +91,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A figure beside its goal, which it must be below."""
+    """A measured figure and its upper limit."""
 
     name: str
     unit: str

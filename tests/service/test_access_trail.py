@@ -152,9 +152,9 @@ def test_log_who_names_the_person_the_act_and_the_list(seen_home: tuple[Path, st
     home, list_id = seen_home
     done = command("log", "who", "--home", home)
     assert done.returncode == 0
-    told = re.findall(r"^\S+ \S+  Ada Okafor \([0-9a-f]{8}\)  (.+)$", done.stdout, re.MULTILINE)
+    lines = re.findall(r"^\S+ \S+  Ada Okafor \([0-9a-f]{8}\)  (.+)$", done.stdout, re.MULTILINE)
     expected = ["scored 40 appointments", "opened the list", "opened a patient", "downloaded the list"]
-    assert told == ["signed in", *(f"{what}  {list_id}" for what in expected)]
+    assert lines == ["signed in", *(f"{what}  {list_id}" for what in expected)]
 
 
 def asked_about(appointment: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Done:
@@ -181,6 +181,14 @@ def test_log_who_finds_everybody_who_could_see_an_appointment(
     assert "downloaded the list" in other.stdout
     unknown = asked_about("apt-999", monkeypatch, "--home", home)
     assert unknown.stdout == ""
+
+
+def test_log_who_about_an_appointment_without_a_number_is_refused(
+    seen_home: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = asked_about("", monkeypatch, "--home", seen_home[0])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No appointment number was given" in done.stderr
 
 
 def test_log_who_narrows_by_person_and_day(seen_home: tuple[Path, str]) -> None:

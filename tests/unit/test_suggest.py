@@ -246,7 +246,7 @@ def test_years_of_two_digits_get_their_format(tmp_path: Path):
     assert ages["age_years"].to_pylist() == [91, 26]
 
 
-# How hospitals write when an appointment is, beside a day in the way that needs no format.
+# Formats of the time of day, after a date that is parsed without a format in the mapping.
 WRITTEN = """
     day             | time
     Mon 07-Dec-2026 | 9.30

@@ -274,7 +274,10 @@ def who_saw(
 def _asked_number() -> str:
     """The appointment number on standard input: as an argument, every user of the machine could read it."""
     say("Appointment number:")
-    return "" if sys.stdin is None else sys.stdin.readline().strip()
+    number = "" if sys.stdin is None else sys.stdin.readline().strip()
+    if not number:  # without it, the report would be about every appointment
+        raise UsageError("No appointment number was given on standard input. Type it, or leave out --appointment.")
+    return number
 
 
 def _write_accesses(output: Path, lines: "Sequence[LoggedAccess]") -> None:

@@ -48,10 +48,10 @@ _NEARLY_ALL: Final = 0.9
 _TOLD_BY_CODES: Final = ("treatment_function_code",)
 # Columns that give a contact detail and another contract column as well: an age, whether there is a mobile.
 _SHARED_WITH: Final = ("age_years", "has_mobile", "language_code")
-# How times of day are written beside a date.
+# Formats of the time of day that follows a date.
 _CLOCKS: Final = ("%H:%M", "%H:%M:%S", "%H%M", "%H.%M")
 _HALF_DAYS: Final = ("%I:%M %p", "%I:%M%p", "%I.%M %p", "%I.%M%p")
-# How the days are written that need no format of their own.
+# Date formats that are parsed without a format in the mapping.
 _DAYS_READ: Final = ("%d/%m/%Y", "%d-%b-%Y", "%Y-%m-%d")
 _NEEDS_A_KEY: Final = "Needs a key: --key-file FILE, or DNAPREDICT_PSEUDONYM_KEY."
 # Names of columns that hold pseudonyms; numbers of another name are those of people.

@@ -252,7 +252,7 @@ class SignInPages:
         return response
 
     def _signed_in(self, request: Request, key: Key, asked: str, unsent: "UnsentForm | None" = None) -> Response:
-        # A new session for each sign-in; the one that the browser had, whoever's it was, ends.
+        # A new session for each sign-in; the browser's earlier session, of any person, ends.
         self.accounts.end_session(cookie(request.scope, SESSION_COOKIE))
         _note_signed_in(request, key.key_id)
         session, address = self.ring.session(key), page_after_sign_in(asked, key.held)

@@ -16,7 +16,8 @@ from dnapredict.worklist.plan.working_days import working_days_of_week
 _WORKING_DAYS: Final = 5
 # A number of calls may differ by this share from the audited one: a colleague's leave needs no new audit.
 _LIKE_AUDITED: Final = 0.25
-# Share of a list's patients who may enter a trial. Where everybody is in it, whoever is not called is held out.
+# Share of a list's patients who may enter a trial. If all of them entered it, every patient without a call would be
+# known to be held out.
 _MOST_IN_TRIAL: Final = Fraction(1, 2)
 
 

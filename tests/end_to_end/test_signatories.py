@@ -21,11 +21,10 @@ SHIPPED = shipped("fairness/policy.toml").read_text(encoding="utf-8")
 # Of the made-up patients the ethnic group is known for 77 in 100: by this policy the audit fails.
 STRICT = SHIPPED.replace("fail_known = 0.75", "fail_known = 0.85")
 SAID = ("--role", "Equality lead", "--reason", "Read by the panel.")
-TODAY = datetime.datetime.now(datetime.UTC).date()
 
 
-def later(days: int) -> str:
-    return (TODAY + datetime.timedelta(days=days)).isoformat()
+def later(days: int) -> datetime.date:
+    return clock_at(days)().date()
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_only_signatories_sign_each_with_their_key_and_a_failed_audit_needs_two(
     assert "key_sha256" not in figures + (out / "report.html").read_text()
 
     def sign(name: str, *words: object) -> tuple[int, str]:
-        decision = ("--decision", "conditions", "--until", later(30))
+        decision = ("--decision", "conditions", "--until", str(later(30)))
         done = dnapredict("sign", out, "--name", name, *SAID, *decision, *words, "--home", home)
         return done.returncode, done.stderr
 
@@ -86,7 +85,7 @@ def test_only_signatories_sign_each_with_their_key_and_a_failed_audit_needs_two(
     assert sign("Ada Okafor", "--signing-key", keys["Ada Okafor"])[0] == 2
     assert sign("Ben Marsh", "--signing-key", keys["Ben Marsh"])[0] == 0
     signature = json.loads((out / "signature.json").read_text())
-    assert (signature["name"], signature["proven"], signature["until"]) == ("Ben Marsh", "key", later(30))
+    assert (signature["name"], signature["proven"], signature["until"]) == ("Ben Marsh", "key", str(later(30)))
     assert [each["name"] for each in signature["also_signed"]] == ["Ada Okafor"]
     assert dnapredict("promote", "1", "--home", home).returncode == 0
 
@@ -144,7 +143,8 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
     dnapredict, trust, home, tmp_path, monkeypatch, caplog
 ):
     audit(dnapredict, trust, home, tmp_path / "report", STRICT)
-    conditions = ("--decision", "conditions", "--until", later(2))
+    end = later(2)
+    conditions = ("--decision", "conditions", "--until", str(end))
     done = dnapredict("sign", tmp_path / "report", "--name", "Ada Okafor", *SAID, *conditions, "--home", home)
     assert (done.returncode, "nothing proves who signed" in done.stderr) == (0, True)
     assert dnapredict("promote", "1", "--home", home).returncode == 0
@@ -155,7 +155,7 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
         done = dnapredict("score", trust.weekly, "--out", out, "--home", home)
         return done.returncode, done.stdout + done.stderr
 
-    ended = f"conditions that Ada Okafor (Equality lead) signed ended on {TODAY + datetime.timedelta(days=2):%d %B %Y}"
+    ended = f"conditions that Ada Okafor (Equality lead) signed ended on {end:%d %B %Y}"
     for days, code, told in ((2, 0, False), (3, 0, True), (16, 0, True), (17, 13, True)):
         monkeypatch.setattr(decision_ledger, "utc_now", clock_at(days))
         champion.refresh()

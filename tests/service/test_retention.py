@@ -25,11 +25,13 @@ from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
-TODAY = datetime.datetime.now(datetime.UTC)
+
+def in_days(days: int) -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
 
 def days_ago(days: int) -> str:
-    return (TODAY - datetime.timedelta(days=days)).isoformat()
+    return in_days(-days).isoformat()
 
 
 def test_entries_go_after_their_days_and_the_chain_is_sound(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_the_keeper_does_by_itself_what_is_due(tmp_path: Path) -> None:
     log.write([row(at=days_ago(50)), row(at=days_ago(1))])
     RetentionThread(tmp_path, log, Retention(log_days=30)).run_once()
     assert log.verify().entries == 2
-    assert log.oldest_day() == (TODAY - datetime.timedelta(days=1)).date()
+    assert log.oldest_day() == in_days(-1).date()
 
 
 def test_lists_go_after_their_days_and_the_newest_stay_within_their_number(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_lists_go_after_their_days_and_the_newest_stay_within_their_number(tmp_p
     assert {place.name for place in folder.iterdir()} == {"new.parquet", "b.parquet"}
 
 
-FUTURE, PAST = TODAY + datetime.timedelta(days=3), TODAY - datetime.timedelta(days=3)
+FUTURE, PAST = in_days(3), in_days(-3)
 
 
 def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float = 0) -> str:
@@ -93,7 +95,7 @@ def keep(home: Path, list_id: str, *starts: datetime.datetime, days_old: float =
     heading = Heading(
         list_id=list_id * 16,
         name="w",
-        created_at=TODAY,
+        created_at=in_days(0),
         model_version="7",
         synthetic=True,
         counts=Counts.of(worklist),

@@ -139,9 +139,6 @@ def test_a_week_without_calls_or_that_does_not_exist_is_a_page_too(client: TestC
     assert datetime.datetime.strptime(monday[1], "%d %b %Y").weekday() == 0  # noqa: DTZ007 - a date
 
 
-TODAY = local_today()
-
-
 def text_of(client: TestClient) -> str:
     return " ".join(re.sub("<[^>]+>", " ", client.get("/week").text).split())
 
@@ -155,18 +152,20 @@ def test_without_a_trial_the_page_says_that_only_a_trial_can_tell(client: TestCl
 @pytest.mark.parametrize(
     ("start", "end", "sentence"),
     [
-        (0, 90, f"A trial of the calls runs until {day_words(TODAY + datetime.timedelta(days=90))}."),
-        (-90, 0, f"A trial of the calls runs until {day_words(TODAY)}."),
-        (7, 90, f"A trial of the calls runs from {day_words(TODAY + datetime.timedelta(days=7))} to "),
-        (-90, -1, f"ended on {day_words(TODAY - datetime.timedelta(days=1))}. Its report has not been made yet."),
+        (0, 90, "A trial of the calls runs until {end}."),
+        (-90, 0, "A trial of the calls runs until {end}."),
+        (7, 90, "A trial of the calls runs from {start} to {end}."),
+        (-90, -1, "ended on {end}. Its report has not been made yet."),
     ],
 )
 def test_a_registered_trial_is_told_with_its_dates(
     client: TestClient, home: Path, start: int, end: int, sentence: str
 ) -> None:
     registered(home, start=start, end=end)
-    text = text_of(client)
-    assert sentence in text
+    text, today = text_of(client), local_today()
+    of_days = {"start": start, "end": end}
+    dates = {name: day_words(today + datetime.timedelta(days=days)) for name, days in of_days.items()}
+    assert sentence.format(**dates) in text
     assert "Only a trial can show that, and none has been reported here yet." in text
 
 

@@ -30,7 +30,6 @@ from dnapredict.registry import CHAMPION, MODEL_NAME, Registry, decision_ledger
 from dnapredict.synthetic.simulation import simulate
 
 ALLOWED = "ALLOWED"
-TODAY = datetime.datetime.now(datetime.UTC).date()
 QUICK = ModelSettings(max_rounds=60, patience=20, learning_rate=0.2)
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 
@@ -91,7 +90,7 @@ class World:
 
     def sign(self, decision: str = "conditions", *, name: str = "A. Reviewer", **more: object) -> None:
         """Sign the last report."""
-        until = {"until": TODAY + datetime.timedelta(days=30)} if decision == "conditions" else {}
+        until = {"until": clock_at(30)().date()} if decision == "conditions" else {}
         said = {"name": name, "role": "Equality lead", "reason": "Read by the panel.", **until, **more}
         pipeline.sign(self.reports[-1], home=self.home, decision=decision, **said)
 
@@ -411,7 +410,7 @@ def edit_a_table_before_signing(world: World) -> None:
 
 def turn_the_clock_back(world: World) -> None:
     world.fail()
-    world.sign(until=TODAY + datetime.timedelta(days=1))
+    world.sign(until=clock_at(1)().date())
     Registry(world.home).promote("1")
     for days in (16, 0):
         with pytest.MonkeyPatch.context() as patch:

@@ -22,8 +22,6 @@ from dnapredict.service.log.scoring_log import COLUMNS, ScoringLog
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.files.kept_list import Counts, Heading, KeptList
 
-NOW = datetime.datetime.now(datetime.UTC)
-
 LISTS = """
     list | days old | over | worked on | kept | why
     a    | 1        | yes  |           | yes  | among the two newest
@@ -63,7 +61,8 @@ def homes(table: str) -> list[list[dict[str, str]]]:
 
 def keep(home: Path, row: dict[str, str]) -> str:
     """A kept list with one appointment, a day ago where it is over and in a day where not."""
-    starts = NOW.replace(tzinfo=None) + datetime.timedelta(days=-1 if row["over"] else 1)
+    now = datetime.datetime.now(datetime.UTC)
+    starts = now.replace(tzinfo=None) + datetime.timedelta(days=-1 if row["over"] else 1)
     worklist = pa.table(
         {
             "appointment_id": [f"{row['list']}-1"],
@@ -74,7 +73,7 @@ def keep(home: Path, row: dict[str, str]) -> str:
     )
     list_id = row["list"] * 16
     heading = Heading(
-        list_id=list_id, name="w", created_at=NOW, model_version="7", synthetic=True, counts=Counts.of(worklist)
+        list_id=list_id, name="w", created_at=now, model_version="7", synthetic=True, counts=Counts.of(worklist)
     )
     list_store.keep(home, KeptList(heading, worklist))
     at = time.time() - float(row["days old"]) * 86_400
@@ -101,7 +100,8 @@ def test_a_list_is_deleted_once_no_team_needs_it_or_it_is_too_old(rows: list[dic
 def test_entries_of_the_log_go_in_their_order_once_they_are_too_old(ages: str, left: str, tmp_path: Path):
     log = ScoringLog(tmp_path)
     filled = dict.fromkeys(COLUMNS, "x") | {"probability": 0.1, "rank": 1, "selected": True, "error": None}
-    at = [(NOW - datetime.timedelta(days=int(age))).isoformat() for age in ages.split(",")]
+    now = datetime.datetime.now(datetime.UTC)
+    at = [(now - datetime.timedelta(days=int(age))).isoformat() for age in ages.split(",")]
     log.write([filled | {"at": each} for each in at])
     removed = remove_entries(log, Retention(log_days=30), most_days=None)
     assert removed == len(at) - len(left.split(","))

@@ -23,7 +23,6 @@ from dnapredict.worklist.follow_up.scored_rows import SCORED_SCHEMA, ScoredFiles
 from dnapredict.worklist.plan.call_plan import CallPlan
 
 SECRET = b"s" * 64
-NOW = datetime.datetime.now(datetime.UTC)
 MARK = "MARKED-"
 
 
@@ -130,14 +129,16 @@ RETENTION = """
 @pytest.mark.parametrize("row", RETENTION.strip().splitlines()[1:])
 def test_scored_rows_are_kept_for_400_days(tmp_path: Path, row: str) -> None:
     ages, left = ([int(each) for each in cell.split(",")] for cell in row.split("|"))
+    now = datetime.datetime.now(datetime.UTC)
     for days in ages:
-        record(tmp_path, ListIdentity(f"{days:016x}", NOW - datetime.timedelta(days=days)))
+        record(tmp_path, ListIdentity(f"{days:016x}", now - datetime.timedelta(days=days)))
     remove_scored(tmp_path, Retention(), most_days=31)
     assert sorted(int(path.stem.split("-")[1], 16) for path in ScoredFiles(tmp_path).lists()) == left
 
 
 def test_a_clock_that_jumped_ahead_removes_nothing_unasked(tmp_path: Path) -> None:
-    record(tmp_path, ListIdentity("0" * 16, NOW - datetime.timedelta(days=1_000)))
+    now = datetime.datetime.now(datetime.UTC)
+    record(tmp_path, ListIdentity("0" * 16, now - datetime.timedelta(days=1_000)))
     with pytest.raises(StoreError, match="too much to remove unasked"):
         remove_scored(tmp_path, Retention(), most_days=31)
     assert remove_scored(tmp_path, Retention()) == 1

@@ -24,9 +24,9 @@ finished, beyond chance           | 500 | alike  | alike    | -3.1 -4.3 -1.9  | 
 finished, chance explains it      | 500 | alike  | alike    | -0.1 -1.2 1.0   | yes      | registered     | not shown
 finished, more are missed         | 500 | alike  | alike    | 2.0 0.4 3.6     | yes      | registered     | harms
 running, more are missed          | 500 | alike  | alike    | 4.0 0.4 7.6     | no       | registered     | harms
-finished, nothing was registered  | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | not registered | not yet
-finished, but its end was moved   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | amended        | not yet
-finished, but its lists stopped   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | stopped        | not yet
+finished, nothing was registered  | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | not registered | not shown
+finished, but its end was moved   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | amended        | not shown
+finished, but its lists stopped   | 500 | alike  | alike    | -3.1 -6.3 0.1   | yes      | stopped        | not shown
 """
 HEADER, *LINES = ([cell.strip() for cell in line.split("|")] for line in CASES.strip().splitlines())
 
@@ -70,11 +70,11 @@ SENTENCES = {
     "of 100 is unlikely.",
     "finished, more are missed": "In this trial more appointments were missed with calls, beyond chance, by the planned "
     "analysis at its end: 2.0 more of 100 appointments (likely range: 0.4 more to 3.6 more). Stop and find out why.",
-    "finished, nothing was registered": "It is not known yet whether calls change missed appointments: 3.1 fewer of 100 "
-    "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The plan of this trial was "
+    "finished, nothing was registered": "This trial does not show that calls change missed appointments: 3.1 fewer of "
+    "100 appointments (likely range: 6.3 fewer to 0.1 more). Chance alone explains that. The plan of this trial was "
     "not registered before its first call, so that no analysis counts as the planned one.",
-    "finished, but its end was moved": "It is not known yet whether calls change missed appointments: 3.1 fewer of 100 "
-    "appointments (likely range: 6.3 fewer to 0.1 more), so far. Chance alone explains that. The plan of this trial was "
+    "finished, but its end was moved": "This trial does not show that calls change missed appointments: 3.1 fewer of "
+    "100 appointments (likely range: 6.3 fewer to 0.1 more). Chance alone explains that. The plan of this trial was "
     "amended after its start, so that no analysis counts as the planned one.",
 }
 

@@ -106,7 +106,7 @@ def claim_of(evidence: ClaimEvidence) -> Claim:
         return doubt
     assert evidence.effect is not None  # noqa: S101 - `_doubt` is returned without an effect
     final = evidence.is_finished and evidence.plan == "registered"
-    kind = _kind(evidence.effect, is_final=final)
+    kind = _kind(evidence.effect, is_finished=evidence.is_finished)
     told = _numbers(evidence.effect)
     rule = "by the planned analysis at its end" if final else "by an interval that allows for every look"
     sentences = {
@@ -153,12 +153,12 @@ def _doubt(evidence: ClaimEvidence) -> Claim | None:
     return None
 
 
-def _kind(effect: Interval, *, is_final: bool) -> ClaimKind:
+def _kind(effect: Interval, *, is_finished: bool) -> ClaimKind:
     if effect.high < 0:
         return ClaimKind.HELPS
     if effect.low > 0:
         return ClaimKind.HARMS
-    return ClaimKind.NOT_SHOWN if is_final else ClaimKind.NOT_YET
+    return ClaimKind.NOT_SHOWN if is_finished else ClaimKind.NOT_YET
 
 
 def _attended(evidence: ClaimEvidence) -> str:

@@ -110,6 +110,8 @@ def people(grouping: str, group: Group) -> str:
     ('people seen in ophthalmology', 'people seen at site RXA03')
     >>> people("search", Group("ethnicity=J|site=RXA03", "Asian: Pakistani; RXA03"))
     'Pakistani people seen at site RXA03'
+    >>> people("imd_decile", Group("7", "7"))
+    'people in the areas of deprivation tenth 7 (1 is most deprived)'
     """
     if grouping == SEARCHED:
         return intersection([(name, Group(code, code)) for name, _, code in _parts(group)])
@@ -121,7 +123,8 @@ def people(grouping: str, group: Group) -> str:
     if grouping == "age":
         return "people aged " + _AGES.sub(r"\1 to \2", group.name)
     if grouping in _SCALES:
-        return f"people in the areas of {_on_the_scale(grouping, group)}"
+        place = _on_the_scale(grouping, group)
+        return f"people in the areas of {place}{'' if place.endswith(')') else ' (1 is most deprived)'}"
     return _PLACES.get(grouping, "people of the group {name}").format(name=place_name(grouping, group))
 
 

@@ -172,6 +172,12 @@ def test_mlflow_alone_loads_the_model_with_pickle_switched_off(home, first, trai
     assert float(done.stdout) == training.model.probability(np.array([[50.0, 2.0, np.nan]]))[0]
 
 
+def in_a_new_process(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script without what this process set for MLflow, and without the signs that it is a test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "CI", "PYTEST_"))}
+    return subprocess.run([sys.executable, "-c", script], env=kept, capture_output=True, text=True, check=True)
+
+
 def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
     script = (
         "from pathlib import Path; from tests.unit.risk_worlds import CONFIG, world;"
@@ -179,8 +185,16 @@ def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
         f"training = train(world(), config=CONFIG, directions=(1, 1, 0));"
         f"Registry(Path({str(tmp_path)!r})).register(Path({str(folder)!r}), training)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = in_a_new_process(script)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_mlflow_collects_no_telemetry():
+    script = (
+        "from dnapredict.registry import mlflow_store; from mlflow.telemetry.client import get_telemetry_client;"
+        "print(get_telemetry_client())"
+    )
+    assert in_a_new_process(script).stdout == "None\n"
 
 
 def test_a_trial_report_is_a_run_about_the_versions_that_scored_it_and_no_others(own, folder, training):

@@ -19,13 +19,6 @@ from dnapredict.data.files.atomic_write import create_private_file, private_fold
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.registry.moved_home import correct_addresses
 
-# MLflow reads these when it is imported: no telemetry leaves this machine, and no progress bar or log line
-# of MLflow is mixed with our messages.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-
-
 MODEL_NAME: Final = "dna-risk"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"

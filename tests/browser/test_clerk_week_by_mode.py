@@ -418,6 +418,7 @@ def thursday(ada: Clerk, ben: Clerk) -> None:
     ada.link("The whole list")
     ada.choose(page.get_by_label("Clinic", exact=True), "ENT-A")
     ada.button("Show")
+    expect(page).to_have_url(re.compile("clinic=ENT-A"))  # a key does not wait for the next page
     ada.fill(page.locator("label[for=colleague]").inner_text(), "Ben Ali")
     ada.button("Hand over")
     ada.says("For Ben Ali")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.browser.worklists import worklist
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.latest_list import save_latest
@@ -32,7 +32,7 @@ def service(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert chromium.exists()
     home = tmp_path_factory.mktemp("home")
     save_latest(home, KeptList.new(worklist(), name="outpatients-week-49.xlsx", model_version="7", synthetic=True))
-    with running(home) as service:
+    with running(home, settings=ONE_WORKER) as service:
         yield service
 
 

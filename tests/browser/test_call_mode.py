@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.worklists import worklist
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.worklist.files import contact_details, latest_list, list_store
 from dnapredict.worklist.files.contact_table import ContactDetails
@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def desk(browser: Browser, home: Path) -> Iterator[Running]:
     assert browser.is_connected()
-    with running(home) as service:
+    with running(home, settings=ONE_WORKER) as service:
         yield service
 
 

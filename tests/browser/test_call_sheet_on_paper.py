@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.worklists import worklist
-from tests.service.process import running
+from tests.service.process import ONE_WORKER, running
 
 from dnapredict.worklist.files import contact_details, list_store
 from dnapredict.worklist.files.contact_table import ContactDetails
@@ -31,7 +31,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     list_store.keep(tmp_path, kept)
     list_id = kept.heading.list_id
     contact_details.keep(tmp_path, list_id, dict.fromkeys(range(1, 41), MOST), datetime.date(2099, 1, 1))
-    with running(tmp_path) as service:
+    with running(tmp_path, settings=ONE_WORKER) as service:
         context = browser.new_context(base_url=service.address, viewport={"width": WIDTH, "height": HEIGHT})
         page = context.new_page()
         page.emulate_media(media="print")

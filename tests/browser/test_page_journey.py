@@ -3,8 +3,9 @@
 import datetime
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import openpyxl
@@ -20,21 +21,57 @@ CLINICS = ("ENT-1", "EYE-2", "DERM-4")
 MOST_STEPS = 150
 
 
-@pytest.fixture
-def week(tmp_path: Path) -> Path:
-    """A workbook of 600 appointments, 60 of which are to be called."""
+TEAMS = ("mouse", "no script", "keyboard", "mistakes", "long list", "two clerks", "paper")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One service for all tests of this file, and the keys of a team for each of them.
+
+    A team sees its own lists only, and its appointments have numbers of their own: what is recorded about an
+    appointment counts on the lists of every team.
+    """
+
+    browser: Browser
+    service: Running
+    keys: Mapping[str, str]
+    other_key: str
+
+    @contextmanager
+    def a_clerk(self, *, script: bool = True) -> Iterator[Page]:
+        """A page of a service that asks for a key."""
+        context = self.browser.new_context(base_url=self.service.address, java_script_enabled=script)
+        yield context.new_page()
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    home = tmp_path_factory.mktemp("home")
+
+    def key(name: str, team: str) -> str:
+        return api_keys.create(home, name=name, scopes=(api_keys.KeyScope.LIST,), team=team).token
+
+    keys = {team: key("booking team", team) for team in TEAMS}
+    other = key("Eye clinic desk", "two clerks")
+    with running(home) as service:
+        yield Desk(browser, service, keys, other)
+
+
+def week_of(team: str, folder: Path) -> Path:
+    """A workbook of 300 appointments, 30 of which are to be called."""
     book = openpyxl.Workbook()
     book.active.append(["appointment_id", "booked_at", "starts_at", "age_years", "clinic_code"])
-    for n in range(600):
+    for n in range(300):
         starts_at = datetime.datetime(2026, 12, 7, 9) + datetime.timedelta(days=n % 5, minutes=20 * (n % 21))
-        book.active.append([f"APT-{n:04d}", "2026-09-01", f"{starts_at:%Y-%m-%d %H:%M}", 20 + n % 80, CLINICS[n % 3]])
-    place = tmp_path / "week 50.xlsx"
+        clinic = CLINICS[n % 3]
+        book.active.append([f"APT-{team}-{n:04d}", "2026-09-01", f"{starts_at:%Y-%m-%d %H:%M}", 20 + n % 80, clinic])
+    place = folder / "week 50.xlsx"
     book.save(place)
     return place
 
 
-@pytest.fixture
-def long_week(tmp_path: Path) -> Path:
+def long_week(folder: Path) -> Path:
     """A list of 6,000 appointments, which has 120 pages, of clinics with long names and of short ones."""
     clinics = (
         "OPHTHALMOLOGY-GLAUCOMA-ASSESSMENT-COMMUNITY-HUB-3",
@@ -42,19 +79,9 @@ def long_week(tmp_path: Path) -> Path:
         "EYE",
     )
     lines = [f"APT-{n:05d},2026-09-01,2099-12-07,{n % 100},{clinics[n % 3]}" for n in range(6_000)]
-    place = tmp_path / "long week.csv"
+    place = folder / "long week.csv"
     place.write_text("\n".join(["appointment_id,booked_at,starts_at,age_years,clinic_code", *lines]))
     return place
-
-
-@contextmanager
-def a_clerk(browser: Browser, home: Path, *, script: bool = True) -> Iterator[tuple[Page, str, Running]]:
-    """A page of a service that asks for a key, and the key."""
-    key = api_keys.create(home, name="booking team", scopes=(api_keys.KeyScope.LIST,)).token
-    with running(home) as service:
-        context = browser.new_context(base_url=service.address, java_script_enabled=script)
-        yield context.new_page(), key, service
-        context.close()
 
 
 def sign_in(page: Page, key: str) -> None:
@@ -69,15 +96,20 @@ def record(page: Page, row: int, words: str) -> None:
     line.get_by_role("button", name="Record").click()
 
 
-def work_the_list(page: Page, key: str, week: Path, *, look: Callable[[], None] = lambda: None) -> bytes:
-    """Sign in, upload, filter, record, see how far it has come, take the workbook away, sign out."""
+def work_the_list(
+    page: Page, key: str, week: Path, *, of_week: str = "", look: Callable[[], None] = lambda: None
+) -> bytes:
+    """Sign in, upload, filter, record, see how far it has come, take the workbook away, sign out.
+
+    `of_week` is how far the calls of the week are, where no other team has made any; the list's own are the same.
+    """
     sign_in(page, key)
     expect(page.get_by_role("heading", level=1)).to_have_text("No list has been scored yet")
     look()
     page.get_by_label("A list of appointments").set_input_files(week)
     page.get_by_role("button", name="Score this list").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("week 50.xlsx")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("30 calls to make")
     record(page, 1, "Transport arranged")
     expect(page.get_by_role("row").nth(1).get_by_role("status")).to_have_text(
         "Recorded for place 1: Transport arranged"
@@ -94,7 +126,9 @@ def work_the_list(page: Page, key: str, week: Path, *, look: Callable[[], None] 
     expect(page.get_by_role("row").nth(1)).to_contain_text("Call again at another time of day")
     record(page, 2, "Confirmed")
     expect(page.get_by_role("status")).to_contain_text("Confirmed. It is not on this part of the list.")
-    expect(page.get_by_text("3 of 60 calls made, 1 reached nobody")).to_have_count(2)
+    expect(page.get_by_text(f"This list: {PROGRESS}")).to_be_visible()
+    if of_week:
+        expect(page.locator(".dna-progress").get_by_text(of_week)).to_have_count(2)
     page.get_by_role("link", name="Recent lists").first.click()
     look()
     page.get_by_role("link", name="week 50.xlsx").click()
@@ -111,16 +145,18 @@ def outcomes_in(workbook: bytes) -> dict[str, int]:
     sheet = openpyxl.load_workbook(io.BytesIO(workbook))["Worklist"]
     (rule,) = sheet.data_validations.dataValidation
     assert (rule.type, rule.formula1) == ("list", '"' + ",".join(OFFERED_WORDS) + '"')
-    assert (sheet.max_row, sheet["L1"].value) == (601, "outcome")
+    assert (sheet.max_row, sheet["L1"].value) == (301, "outcome")
     said = [cell.value for cell in sheet["L"][1:] if cell.value]
     return {words: said.count(words) for words in said}
 
 
+PROGRESS = "3 of 30 calls made, 1 reached nobody"
 RECORDED = {"Transport arranged": 1, "No answer": 1, "Confirmed": 1}
 
 
-def test_a_clerk_works_last_weeks_list_and_takes_it_away(browser: Browser, tmp_path: Path, week: Path) -> None:
-    with a_clerk(browser, tmp_path / "home") as (page, key, service):
+def test_a_clerk_works_last_weeks_list_and_takes_it_away(desk: Desk, tmp_path: Path) -> None:
+    key = desk.keys["mouse"]
+    with desk.a_clerk() as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         sign_in(page, "dnap_wrong")
@@ -131,17 +167,17 @@ def test_a_clerk_works_last_weeks_list_and_takes_it_away(browser: Browser, tmp_p
             assert found.violations_count == 0, found.generate_report()
 
         look()
-        taken = work_the_list(page, key, week, look=look)
+        taken = work_the_list(page, key, week_of("mouse", tmp_path), of_week=PROGRESS, look=look)
         assert key not in str(page.context.cookies())
         assert len(asked) > 20
-        assert all(url.startswith(service.address) for url in asked)
+        assert all(url.startswith(desk.service.address) for url in asked)
         assert "APT-" not in "".join(asked)
     assert outcomes_in(taken) == RECORDED
 
 
-def test_it_is_done_alike_without_javascript(browser: Browser, tmp_path: Path, week: Path) -> None:
-    with a_clerk(browser, tmp_path / "home", script=False) as (page, key, _):
-        taken = work_the_list(page, key, week)
+def test_it_is_done_alike_without_javascript(desk: Desk, tmp_path: Path) -> None:
+    with desk.a_clerk(script=False) as page:
+        taken = work_the_list(page, desk.keys["no script"], week_of("no script", tmp_path))
     assert outcomes_in(taken) == RECORDED
 
 
@@ -161,17 +197,17 @@ def press(page: Page, wanted: Locator, key: str = "Enter") -> None:
     page.keyboard.press(key)
 
 
-def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Path) -> None:
-    with a_clerk(browser, tmp_path / "home") as (page, key, _):
+def test_the_keyboard_alone_is_enough(desk: Desk, tmp_path: Path) -> None:
+    with desk.a_clerk() as page:
         page.goto("/")
         step_to(page, page.get_by_label("Your key"))
-        page.keyboard.type(key)
+        page.keyboard.type(desk.keys["keyboard"])
         page.keyboard.press("Enter")
         with page.expect_file_chooser() as chooser:
             press(page, page.get_by_label("A list of appointments"))
-        chooser.value.set_files(week)
+        chooser.value.set_files(week_of("keyboard", tmp_path))
         press(page, page.get_by_role("button", name="Score this list"))
-        expect(page.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("30 calls to make")
 
         page.keyboard.press("Tab")
         expect(page.get_by_text("Skip to main content")).to_be_focused()
@@ -201,11 +237,11 @@ def test_the_keyboard_alone_is_enough(browser: Browser, tmp_path: Path, week: Pa
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-def test_what_went_wrong_is_said_where_it_can_be_put_right(browser: Browser, tmp_path: Path, week: Path) -> None:
+def test_what_went_wrong_is_said_where_it_can_be_put_right(desk: Desk, tmp_path: Path) -> None:
     photo = tmp_path / "photo.xlsx"
     photo.write_bytes(b"no workbook")
-    with a_clerk(browser, tmp_path / "home") as (page, key, _):
-        sign_in(page, key)
+    with desk.a_clerk() as page:
+        sign_in(page, desk.keys["mistakes"])
         page.get_by_label("A list of appointments").set_input_files(photo)
         page.get_by_role("button", name="Score this list").click()
         expect(page.get_by_role("alert")).to_contain_text("photo.xlsx: is not an XLSX workbook")
@@ -214,7 +250,7 @@ def test_what_went_wrong_is_said_where_it_can_be_put_right(browser: Browser, tmp
         page.set_viewport_size({"width": 320, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
-        page.get_by_label("A list of appointments").set_input_files(week)
+        page.get_by_label("A list of appointments").set_input_files(week_of("mistakes", tmp_path))
         page.get_by_role("button", name="Score this list").click()
         page.get_by_role("row").nth(7).get_by_role("button", name="Record").click()
         expect(page.get_by_role("alert")).to_contain_text("Choose what happened, then record it.")
@@ -226,12 +262,10 @@ def test_what_went_wrong_is_said_where_it_can_be_put_right(browser: Browser, tmp
         expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()
 
 
-def test_a_list_of_a_hundred_pages_and_long_clinic_names_is_worked_at_every_width(
-    browser: Browser, tmp_path: Path, long_week: Path
-) -> None:
-    with a_clerk(browser, tmp_path / "home", script=False) as (page, key, _):
-        sign_in(page, key)
-        page.get_by_label("A list of appointments").set_input_files(long_week)
+def test_a_list_of_a_hundred_pages_and_long_clinic_names_is_worked_at_every_width(desk: Desk, tmp_path: Path) -> None:
+    with desk.a_clerk(script=False) as page:
+        sign_in(page, desk.keys["long list"])
+        page.get_by_label("A list of appointments").set_input_files(long_week(tmp_path))
         page.get_by_role("button", name="Score this list").click()
         page.get_by_role("link", name="Whole list (6,000)").click()
         for row, width in enumerate((320, 390, 640, 800, 1024, 1280), start=1):
@@ -266,17 +300,14 @@ def go_to(page: Page, number: int, *, last: int) -> None:
     expect(page.get_by_role("link", name=f"Page {number}")).to_have_attribute("aria-current", "page")
 
 
-def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_path: Path, week: Path) -> None:
-    home = tmp_path / "home"
-    other_key = api_keys.create(home, name="Eye clinic desk", scopes=(api_keys.KeyScope.LIST,)).token
-    with a_clerk(browser, home) as (page, key, service):
-        sign_in(page, key)
-        page.get_by_label("A list of appointments").set_input_files(week)
+def test_two_clerks_on_one_line_are_told_of_each_other(desk: Desk, tmp_path: Path) -> None:
+    with desk.a_clerk() as page, desk.a_clerk() as other:
+        sign_in(page, desk.keys["two clerks"])
+        page.get_by_label("A list of appointments").set_input_files(week_of("two clerks", tmp_path))
         page.get_by_role("button", name="Score this list").click()
-        context = browser.new_context(base_url=service.address, viewport={"width": 320, "height": 700})
-        other = context.new_page()
-        sign_in(other, other_key)
-        expect(other.get_by_role("heading", level=1)).to_contain_text("60 calls to make")
+        other.set_viewport_size({"width": 320, "height": 700})
+        sign_in(other, desk.other_key)
+        expect(other.get_by_role("heading", level=1)).to_contain_text("30 calls to make")
         record(other, 2, "Confirmed")
         record(page, 2, "No answer")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Eye clinic desk recorded ‘Confirmed’ at")
@@ -295,12 +326,14 @@ def test_two_clerks_on_one_line_are_told_of_each_other(browser: Browser, tmp_pat
         line.get_by_text("History").click()
         expect(line.get_by_role("listitem").filter(has_text="Eye clinic desk")).to_contain_text("Confirmed")
         expect(line.get_by_role("listitem").filter(has_text="booking team")).to_contain_text("No answer")
-        context.close()
 
 
-def test_the_sheet_says_what_was_recorded_a_moment_ago(page: Page) -> None:
-    page.goto("/")
-    page.locator(".dna-outcome select").first.select_option("no_calls_wished")
-    page.locator(".dna-outcome button[type=submit]").first.click()
-    page.emulate_media(media="print")
-    assert "Does not wish to be called" in page.locator(".dna-outcome").first.inner_text()
+def test_the_sheet_says_what_was_recorded_a_moment_ago(desk: Desk, tmp_path: Path) -> None:
+    with desk.a_clerk() as page:
+        sign_in(page, desk.keys["paper"])
+        page.get_by_label("A list of appointments").set_input_files(week_of("paper", tmp_path))
+        page.get_by_role("button", name="Score this list").click()
+        page.locator(".dna-outcome select").first.select_option("no_calls_wished")
+        page.locator(".dna-outcome button[type=submit]").first.click()
+        page.emulate_media(media="print")
+        assert "Does not wish to be called" in page.locator(".dna-outcome").first.inner_text()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.number_columns import misaligned_headings
 from tests.browser.worklists import worklist
 from tests.kept_states import CLAIM, registered, reported
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 from tests.unit.test_monitor_result import CONTEXT, watched
 from tests.watched_weeks import WatchedWeeks
 
@@ -51,7 +51,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     teams = {StaffRole.CLERK: "North", StaffRole.REVIEWER: ""}
     made = {role: api_keys.create_personal(home, name="A. Name", team=team, role=role) for role, team in teams.items()}
     expect.set_options(timeout=20_000)  # on a machine that others keep busy
-    with running(home) as service:
+    with running(home, settings=ONE_WORKER) as service:
         yield TrialDesk(service, {role: key.token for role, key in made.items()}, kept.heading.list_id)
     expect.set_options(timeout=5_000)
 

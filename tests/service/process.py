@@ -17,6 +17,7 @@ from types import MappingProxyType
 import psutil
 
 _SECONDS_TO_START = 180  # on a machine that others keep busy; alone it takes less than ten
+ONE_WORKER = "workers = 1\n"  # where it does not matter that several processes answer: each takes seconds to start
 ROOT = Path(__file__).resolve().parents[2]
 _RUN = (
     "import sys, bentoml;"

@@ -6,18 +6,19 @@ import http.client
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.process import ROOT, Running, running
+from tests.service.process import ONE_WORKER, ROOT, Running, running
 from tests.service.test_access import bearer
 from tests.service.test_limits import run_apart
 
+from dnapredict.service.auth import api_keys
+
 FEW_FILES = ["sh", "-c", 'ulimit -n 400; exec "$@"', "sh"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on open files")
-ONE_WORKER = "workers = 1\n"
 
 
 def post_head(path: str, length: int) -> bytes:
@@ -43,11 +44,18 @@ def score(service: Running, token: str) -> int:
     return ask(service, "/v1/score", "POST", body, **{"content-type": "application/json"}, **bearer(token))
 
 
-def test_slow_sign_in_forms_take_no_place_of_those_with_a_key(home: Path, key: str) -> None:
-    with (
-        running(home, settings="workers = 1\n[limits]\nbodies_at_once = 4\n") as service,
-        contextlib.ExitStack() as stack,
-    ):
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, str]]:
+    """A service that reads four bodies at a time, and a key for it."""
+    home = tmp_path_factory.mktemp("connections") / "home"
+    key = api_keys.create(home, name="booking team", scopes=(api_keys.KeyScope.ADMIN,)).token
+    with running(home, settings=ONE_WORKER + "[limits]\nbodies_at_once = 4\n") as service:
+        yield service, key
+
+
+def test_slow_sign_in_forms_take_no_place_of_those_with_a_key(served: tuple[Running, str]) -> None:
+    service, key = served
+    with contextlib.ExitStack() as stack:
         for _ in range(40):
             slow = stack.enter_context(connect(service))
             slow.sendall(post_head("/sign-in", 100) + b"key=")
@@ -59,34 +67,37 @@ def test_slow_sign_in_forms_take_no_place_of_those_with_a_key(home: Path, key: s
 
 @posix
 def test_idle_connections_use_up_no_file_of_the_service(home: Path, key: str) -> None:
-    with running(home, settings=ONE_WORKER, before=FEW_FILES) as service, contextlib.ExitStack() as stack:
-        for number in range(900):
-            source = f"127.0.0.{2 + number % 40}"
-            with contextlib.suppress(OSError):
-                stack.enter_context(connect(service, source))
-        assert {ask(service) for _ in range(5)} == {200}
-        assert {score(service, key) for _ in range(5)} == {200}
+    with running(home, settings=ONE_WORKER, before=FEW_FILES) as service:
+        # Of other addresses, and of the one that asks: that address is served all the same.
+        for first, addresses, connections in ((2, 40, 900), (1, 1, 600)):
+            with contextlib.ExitStack() as stack:
+                for number in range(connections):
+                    source = f"127.0.0.{first + number % addresses}"
+                    with contextlib.suppress(OSError):
+                        stack.enter_context(connect(service, source))
+                assert {ask(service) for _ in range(5)} == {200}
+                assert {score(service, key) for _ in range(5)} == {200}
         written = service.log.read_text()
     assert "out of system resource" not in written
 
 
-@posix
-def test_idle_connections_of_one_address_leave_that_address_served(home: Path, key: str) -> None:
-    with running(home, settings=ONE_WORKER, before=FEW_FILES) as service, contextlib.ExitStack() as stack:
-        for _ in range(600):
-            with contextlib.suppress(OSError):
-                stack.enter_context(connect(service))
-        assert {score(service, key) for _ in range(5)} == {200}
-        assert ask(service) == 200
+UNFINISHED = (b"", b"GET /livez HTTP/1.1\r\nhost: 127", post_head("/sign-in", 10) + b"key=")
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nhost: 127", post_head("/sign-in", 10) + b"key="])
-def test_a_client_that_does_not_finish_its_request_is_disconnected(home: Path, sent: bytes) -> None:
+def test_a_client_that_does_not_finish_its_request_is_disconnected(home: Path) -> None:
     hasty = ONE_WORKER + "[limits]\nseconds_to_ask = 1\n[anonymous]\nseconds_to_send = 1\n"
-    with running(home, settings=hasty) as service, connect(service) as slow:
-        slow.sendall(sent)
-        received = b"".join(iter(lambda: _received(slow), b""))
-    assert received == b"" or received.startswith(b"HTTP/1.1 408")
+    with running(home, settings=hasty) as service, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(service)) for _ in UNFINISHED]
+        for connection, sent in zip(slow, UNFINISHED, strict=True):
+            connection.sendall(sent)
+        received = [everything(connection) for connection in slow]
+    for answer in received:
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the connection is closed."""
+    return b"".join(iter(lambda: _received(connection), b""))
 
 
 def _received(connection: socket.socket) -> bytes:
@@ -97,10 +108,11 @@ def _received(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_a_web_socket_is_no_way_round_and_what_is_no_http_fills_no_log(home: Path) -> None:
+def test_a_web_socket_is_no_way_round_and_what_is_no_http_fills_no_log(served: tuple[Running, str]) -> None:
+    service, _ = served
     upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     upgrade += "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    with running(home, settings=ONE_WORKER) as service, connect(service) as one, connect(service) as other:
+    with connect(service) as one, connect(service) as other:
         other.sendall(b"no HTTP at all\r\n\r\n")
         assert other.recv(12) == b"HTTP/1.1 400"
         one.sendall(f"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n{upgrade}\r\n".encode())

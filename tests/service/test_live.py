@@ -253,11 +253,11 @@ def send(service: Running, path: str, body: bytes, **headers: str) -> str:
     return str(found)
 
 
-def uploaded(service: Running) -> str:
-    """The address of a list on a running service."""
+def uploaded(service: Running, mark: str = "apt") -> str:
+    """The address of a list on a running service; lists with other marks are of other appointments."""
     edge = "edge"
     head = f'--{edge}\r\ncontent-disposition: form-data; name="file"; filename="w.csv"\r\n\r\n'
-    body = f"{head}{week()}\r\n--{edge}--\r\n".encode()
+    body = f"{head}{week(mark=mark)}\r\n--{edge}--\r\n".encode()
     return send(service, "/upload", body, **{"content-type": f"multipart/form-data; boundary={edge}"})
 
 
@@ -266,10 +266,10 @@ def recorded(service: Running, address: str, line: int) -> None:
     send(service, f"{address}/outcomes", f"line={line}&outcome=confirmed".encode(), **form)
 
 
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service that works on one request at a time in each of its two workers, and lets none wait."""
-    with running(tmp_path / "home", settings="[limits]\nat_once = 1\nwaiting = 0\n") as service:
+    with running(tmp_path_factory.mktemp("busy") / "home", settings="[limits]\nat_once = 1\nwaiting = 0\n") as service:
         yield service
 
 
@@ -285,7 +285,7 @@ def test_many_open_pages_take_no_slot_and_all_hear_of_an_entry(busy: Running) ->
 
 
 def test_after_a_kill_a_page_connects_again_and_hears_what_it_missed(busy: Running) -> None:
-    address = uploaded(busy)
+    address = uploaded(busy, "other")
     reader = Reader(busy, address)
     recorded(busy, address, 1)
     assert reader.next_change()["lines"] == [1]

@@ -3,8 +3,10 @@
 import datetime
 import re
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.kept_states import MONDAY, monitored
 from tests.service.process import Running, running
 from tests.service.test_faults import ask, port_of, score
@@ -19,13 +21,23 @@ def told_by(service: Running) -> str:
         return str(answer.read().decode())
 
 
-def test_all_workers_are_counted_together_by_known_addresses(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        for _ in range(12):
-            assert score(service)[0] == 200
-        for path in (f"/{MARK}", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}?form={MARK}"):
-            ask(port_of(service), "GET", path)
-        told = told_by(service)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("metrics")
+
+
+@pytest.fixture(scope="module")
+def service(home: Path) -> Iterator[Running]:
+    with running(home) as service:
+        yield service
+
+
+def test_all_workers_are_counted_together_by_known_addresses(service: Running) -> None:
+    for _ in range(12):
+        assert score(service)[0] == 200
+    for path in (f"/{MARK}", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}?form={MARK}"):
+        ask(port_of(service), "GET", path)
+    told = told_by(service)
     counted = {
         (found[1], found[2]): float(found[3])
         for found in re.finditer(r'dnapredict_requests_total{route="(.*?)",status="(.*?)"} (\S+)', told)
@@ -43,13 +55,12 @@ def gauges(told: str) -> dict[str, float]:
     return {each[1]: float(each[2]) for each in found}
 
 
-def test_the_last_monitor_run_is_told_by_every_worker_and_once(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        assert "dnapredict_monitor" not in told_by(service)
-        state = monitored(tmp_path)  # while the service runs
-        told = [told_by(service) for _ in range(6)]  # more than there are workers
-        monitored(tmp_path, alarms=(), level=None)
-        later = told_by(service)
+def test_the_last_monitor_run_is_told_by_every_worker_and_once(service: Running, home: Path) -> None:
+    assert "dnapredict_monitor" not in told_by(service)
+    state = monitored(home)  # while the service runs
+    told = [told_by(service) for _ in range(6)]  # more than there are workers
+    monitored(home, alarms=(), level=None)
+    later = told_by(service)
     for each in told:
         assert gauges(each) == {
             "level_ratio": 1.312,

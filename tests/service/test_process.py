@@ -28,7 +28,9 @@ def post(address: str, body: bytes) -> int:
         return refusal.code
 
 
-def test_nothing_that_a_caller_sends_reaches_the_log(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
+    """The log of a service that was sent a mark in every way, and its exit code after it was interrupted."""
     bodies = [
         {"appointments": [{"appointment_id": MARK, "age_years": MARK}]},
         {"appointments": [{MARK: 1}]},
@@ -36,19 +38,21 @@ def test_nothing_that_a_caller_sends_reaches_the_log(tmp_path: Path) -> None:
         {"appointments": MARK},
         {MARK: MARK},
     ]
-    with running(tmp_path) as service:
+    with running(tmp_path_factory.mktemp("process")) as service:
         for body in bodies:
             post(service.address, json.dumps(body).encode())
         post(service.address, b'{"appointments": [{"appointment_id": "' + MARK.encode())
         post(service.address, b"\xff" + MARK.encode())
         written = service.log.read_text()
-    assert MARK not in written
+    return written, int(service.process.returncode)
 
 
-def test_it_ends_when_it_is_interrupted(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        pass
-    assert service.process.returncode == 0
+def test_nothing_that_a_caller_sends_reaches_the_log(ended: tuple[str, int]) -> None:
+    assert MARK not in ended[0]
+
+
+def test_it_ends_when_it_is_interrupted(ended: tuple[str, int]) -> None:
+    assert ended[1] == 0
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.service.conftest import served_at
 from tests.service.pages import week
-from tests.service.process import running
+from tests.service.process import ONE_WORKER, running
 from tests.service.test_access import bearer
 from tests.service.test_connections import ask
 from tests.service.test_failed_keys import sign_in
@@ -22,7 +22,6 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 
 WRONG = "dnap_00000000_" + "A" * 43
-ONE_WORKER = "workers = 1\n"
 
 
 @contextlib.contextmanager

@@ -6,13 +6,16 @@ is unusual in the direction of the sentence: a value that most people have expla
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnapredict.config.factor_register import Factor, FactorClass, FactorRegister, ReasonNumber, quoted_names
-from dnapredict.model.risk_model import RiskModel
+
+if TYPE_CHECKING:
+    # For its types only: a worklist takes its columns from here, and needs no LightGBM for that.
+    from dnapredict.model.risk_model import RiskModel
 
 MOST_REASONS: Final = 3
 _NONE: Final = -1
@@ -37,7 +40,7 @@ class ReasonColumns:
         return cls(none, none)
 
 
-def contributions(model: RiskModel, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def contributions(model: "RiskModel", matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """SHAP values of each row, in log odds before calibration: (n, p).
 
     They are exact: a row's values and the model's expected margin add up to the row's margin.
@@ -125,13 +128,13 @@ class _Sentence:
 class Explainer:
     """The reasons of a model's risks, in the sentences of the register; created once for a model."""
 
-    model: RiskModel
+    model: "RiskModel"
     topics: tuple[_Topic, ...]
     sentences: tuple[tuple[_Sentence, ...], ...]
     """The sentences of each topic."""
 
     @classmethod
-    def of(cls, model: RiskModel, register: FactorRegister, usual: UsualRange | None = None) -> "Explainer":
+    def of(cls, model: "RiskModel", register: FactorRegister, usual: UsualRange | None = None) -> "Explainer":
         """The explainer of `model`, whose factors are in `register`; without `usual` any value can be a reason."""
         topics = _topics([register.factor(name) for name in model.factors])
         return cls(model, topics, tuple(_sentences(topic, model.factors, usual) for topic in topics))

@@ -2,15 +2,18 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from dnapredict.config.factor_register import Factor
 from dnapredict.config.mapping_config import Mapping
-from dnapredict.model.artefact import Manifest
 from dnapredict.worklist.files.excel_worklist import Note
 from dnapredict.worklist.files.kept_list import ListIdentity
+
+if TYPE_CHECKING:
+    # For its types only: LightGBM and scikit-learn take a second to import, and the first process needs no model.
+    from dnapredict.model.artefact import Manifest
 
 
 class ModelProtocol(Protocol):
@@ -21,7 +24,7 @@ class ModelProtocol(Protocol):
         """SHA-256 that identifies the model's files."""
 
     @property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> "Manifest":
         """The model's manifest."""
 
 

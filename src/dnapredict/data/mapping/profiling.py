@@ -63,6 +63,7 @@ _EPOCH: Final = r"1\d{9}(\d{3})?"
 _MOST_NUMBERS: Final = 2_000
 _FIRST_YEAR: Final = 1_000
 _NEARLY_ALL: Final = 0.9
+_FEW: Final = 20
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class ColumnProfiler:
         self._table = table
         self._workspace = workspace
         self._counts: dict[str, dict[str, int]] = {}
+        # Whether a column is read as a date takes long to find out, and is asked for several contract columns.
+        self._read: dict[str, bool] = {}
+        self._patterns: dict[str, str | None] = {}
 
     def is_clock(self, name: str) -> bool:
         """Whether a column has only times of day."""
@@ -102,7 +106,19 @@ class ColumnProfiler:
             return None
         if self._holds(f"regexp_full_match({_text(name)}, '{_EPOCH}')", name):
             return "epoch_ms" if self._holds(f"length({_text(name)}) = 13", name) else "epoch"
-        return next((pattern for pattern in _PATTERNS if self._fits(name, pattern)), None)
+        if name not in self._patterns:
+            possible = self._possible_patterns(name)
+            self._patterns[name] = next((pattern for pattern in possible if self._fits(name, pattern)), None)
+        return self._patterns[name]
+
+    def _possible_patterns(self, name: str) -> list[str]:
+        """The patterns that a few values fit, in one query: the others need not be tried on every row."""
+        tried = ", ".join(f"bool_and(try_strptime(value, '{pattern}') IS NOT NULL)" for pattern in _PATTERNS)
+        fits = self._workspace.fetch(
+            f"SELECT [{tried}] AS fits FROM (SELECT {_text(name)} AS value FROM {self._table.get_name()} "
+            f"WHERE {_is_recorded(name)} LIMIT {_FEW})"
+        )["fits"][0].as_py()
+        return [pattern for pattern, fit in zip(_PATTERNS, fits, strict=True) if fit]
 
     def has_half_days(self, name: str) -> bool:
         """Whether every time of day in a column is one before or after noon, such as 9:30 am."""
@@ -176,6 +192,11 @@ class ColumnProfiler:
         return self._counts[name]
 
     def _is_read(self, name: str) -> bool:
+        if name not in self._read:
+            self._read[name] = self._is_all_read(name)
+        return self._read[name]
+
+    def _is_all_read(self, name: str) -> bool:
         parsed = parse(self._table[name], column("starts_at"), zone="UTC")
         # A year of two digits is read as one of antiquity: 01/03/26 as 26 March of the year 1.
         antique = (parsed.value.year() < _FIRST_YEAR).fill_null(False)
@@ -187,10 +208,9 @@ class ColumnProfiler:
 
     def _holds(self, condition: str, name: str) -> bool:
         """Whether a condition holds in every row with a recorded value, and there is at least one."""
-        words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
         counted = self._workspace.fetch(
             f"SELECT count(*) AS n, count(*) FILTER ({condition}) AS held FROM {self._table.get_name()} "
-            f"WHERE {_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
+            f"WHERE {_is_recorded(name)}"
         ).to_pylist()[0]
         return bool(counted["n"]) and counted["n"] == counted["held"]
 
@@ -205,6 +225,11 @@ def _proposed(value: str, name: str, to: Column) -> str | None:
 def _says(value: str, to: Column) -> bool:
     """Whether a word for "not recorded" has a meaning in the column `to`, or a code for it."""
     return value.upper() in to.meaningful_words or plain(value) in PROPOSED_WORDS.get(to.name, {})
+
+
+def _is_recorded(name: str) -> str:
+    words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
+    return f"{_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
 
 
 def _text(name: str) -> str:

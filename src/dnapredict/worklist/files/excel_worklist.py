@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import xlsxwriter
@@ -20,7 +20,6 @@ import xlsxwriter
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.spreadsheet_formulas import neutral
 from dnapredict.errors import UsageError
-from dnapredict.model.artefact import Provenance
 from dnapredict.worklist.files.calls_sheet import (
     BAND_COLOURS,
     HEADER_BLUE,
@@ -32,6 +31,10 @@ from dnapredict.worklist.files.calls_sheet import (
     page_setup,
 )
 from dnapredict.worklist.files.worklist_columns import OUTCOME
+
+if TYPE_CHECKING:
+    # For its types only: a workbook is written without LightGBM and scikit-learn.
+    from dnapredict.model.artefact import Provenance
 
 RETURN_SHEET: Final = "dnapredict"
 """The hidden sheet: the list's id in its first cell, then an appointment, its outcome and the time of it a row."""
@@ -286,7 +289,7 @@ def note_of(
     *,
     day: datetime.date,
     model_version: str,
-    provenance: Provenance,
+    provenance: "Provenance",
     config: WorklistConfig,
     unknown: Sequence[str] = (),
 ) -> Note:

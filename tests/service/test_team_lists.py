@@ -86,6 +86,16 @@ def test_the_lists_of_another_team_are_closed(people: dict[str, TestClient]) -> 
     assert "week-49.csv" not in people["Cy"].get("/lists").text
 
 
+def test_the_week_of_a_team_counts_calls_on_its_own_lists(people: dict[str, TestClient]) -> None:
+    """The calls that are planned are those of lists that the team sees, and so are the calls that were made."""
+    north = upload(people["Ada"], export("a b c d"), to="/upload").headers["location"]
+    upload(people["Cy"], export("s t u"), to="/upload")
+    people["Ada"].post(north + "/outcomes", data={"line": "1", "outcome": "confirmed"})
+    pages = {name: re.sub("<[^>]+>", "", people[name].get("/lists").text) for name in PEOPLE}
+    made = {name: re.findall(r"This week, [^:]*: (\d+) of \d+", page) for name, page in pages.items()}
+    assert made == {"Ada": ["1"], "Ben": ["1"], "Cy": ["0"]}
+
+
 def test_a_list_of_appointments_that_are_over_is_no_current_list(people: dict[str, TestClient]) -> None:
     upload(people["Ada"], export("a b c d"), name="next.csv", to="/upload")
     upload(people["Ada"], export("x y z", year=2025), name="last.csv", to="/upload")

@@ -338,11 +338,11 @@ class Actions:
         ]
         return Counter(due)
 
-    def of_week(self, day: datetime.date) -> tuple[ClinicCalls, ...]:
+    def of_week(self, day: datetime.date, *, without: Collection[str] = ()) -> tuple[ClinicCalls, ...]:
         """Results of the calls in the week (Monday to Sunday, local time) of `day`, by clinic and site.
 
         An appointment counts once, with what was recorded last in that week. Appointments whose list
-        names no clinic or site count under "".
+        names no clinic or site count under "". Calls on the lists `without` (their ids) are left out.
 
         Raises
         ------
@@ -351,7 +351,8 @@ class Actions:
         """
         counts: dict[tuple[str, str], Counter[Outcome]] = {}
         for last in self._last_of_week(day):
-            counts.setdefault((last.clinic or "", last.site or ""), Counter())[Outcome(last.outcome)] += 1
+            if last.list_id not in without:
+                counts.setdefault((last.clinic or "", last.site or ""), Counter())[Outcome(last.outcome)] += 1
         return tuple(_calls(*clinic_and_site, counts[clinic_and_site]) for clinic_and_site in sorted(counts))
 
     def _call_backs(self) -> Iterable[Row[Any]]:

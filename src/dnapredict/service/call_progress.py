@@ -186,7 +186,7 @@ def week_progress(
         whole=CallProgress("", *(sum(each) for each in zip(*_figures(parts), strict=True))),
         by=_by(config),
         parts=parts if _by(config) else (),
-        planned=not _has_weekly_number(config),
+        planned=not has_weekly_number(config),
     )
 
 
@@ -200,13 +200,14 @@ def _by(config: WorklistConfig) -> str:
     return "clinic" if "clinic" in config.capacity_per else ""
 
 
-def _has_weekly_number(config: WorklistConfig) -> bool:
+def has_weekly_number(config: WorklistConfig) -> bool:
+    """Whether the calls of a week are a configured number, of all teams together; otherwise those of their lists."""
     return "week" in config.capacity_per and (config.capacity is not None or bool(config.teams))
 
 
 def _weekly_numbers(config: WorklistConfig, groups: Iterable[str], day: datetime.date) -> dict[str, int]:
     """The weekly capacity of each group that has a configured number."""
-    if not _has_weekly_number(config):
+    if not has_weekly_number(config):
         return {}
     own = {} if config.capacity is None else dict.fromkeys(groups, config.capacity)
     if _by(config) == "":

@@ -283,6 +283,10 @@ class TeamLists:
         """The team of each kept list by its id, for counts; "" for a list of no team."""
         return {heading.list_id: heading.team for heading in list_store.headings(self.home)}
 
+    def of_others(self) -> frozenset[str]:
+        """The ids of the kept lists that the person of this request may not open."""
+        return frozenset(each.list_id for each in list_store.headings(self.home) if not may_open(each))
+
     def has_synthetic(self) -> bool:
         """Whether a list of any team is of made-up patients; counts that include it then are too."""
         return any(heading.synthetic for heading in list_store.headings(self.home))

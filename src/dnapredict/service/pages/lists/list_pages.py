@@ -23,6 +23,7 @@ from dnapredict.service.call_progress import (
     CallProgress,
     CallWeek,
     PlannedCallsCache,
+    has_weekly_number,
     list_progress,
     week_progress,
 )
@@ -316,7 +317,10 @@ class ListPages:
         planned = self.planned.of(
             day, states=self.lists.states(recent), lists=partial(self._still_there, recent), config=config
         )
-        week = week_progress(day, calls=self.actions.of_week(day), planned=planned, config=config)
+        # The calls to make are those of lists that this person sees, and so are the calls that were made.
+        without = () if has_weekly_number(config) else self.lists.of_others()
+        calls = self.actions.of_week(day, without=without)
+        week = week_progress(day, calls=calls, planned=planned, config=config)
         return {"week": week, "week_words": _week_words(week)}
 
     def _still_there(self, headings: Iterable[Heading]) -> Iterator[KeptList]:

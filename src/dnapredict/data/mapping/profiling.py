@@ -23,7 +23,11 @@ from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, is_nhs_number
 # Days that may follow a weekday. Years of two digits first: four digits would read 07/12/26 as of the year 26.
 _DAYS_AFTER_A_WEEKDAY: Final = (
     *("%d/%m/%y", "%d/%m/%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %y", "%d %b %Y", "%d %B %Y"),
-    *("%d/%m/%Y %H:%M", "%d-%b-%Y %H:%M", "%d %b %Y %H:%M", "%d %B %Y %H:%M"),
+    *(
+        f"{day} {clock}"
+        for day in ("%d/%m/%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y")
+        for clock in ("%H:%M", "%I:%M %p", "%I:%M%p")
+    ),
 )
 # Date formats that are parsed only if a mapping names them. Day first: where every day is below 13 both orders
 # fit, and British extracts have the day first.
@@ -32,6 +36,8 @@ _PATTERNS: Final = (
     "%d%m%Y",
     "%d.%m.%Y",
     "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H.%M",
+    "%d/%m/%Y %H.%M",
     "%d.%m.%Y %H:%M:%S",
     "%d %b %Y",
     "%d %b %Y %H:%M",
@@ -41,6 +47,9 @@ _PATTERNS: Final = (
     "%d-%m-%Y",
     "%d-%m-%Y %H:%M",
     "%d/%m/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M%p",
+    "%d-%b-%Y %I:%M %p",
+    "%d %b %Y %I:%M %p",
     "%m/%d/%Y",
     "%m/%d/%Y %H:%M",
     "%m/%d/%Y %I:%M %p",
@@ -102,7 +111,7 @@ class ColumnProfiler:
             return None
         if self._holds(f"regexp_full_match({_text(name)}, '{_EPOCH}')", name):
             return "epoch_ms" if self._holds(f"length({_text(name)}) = 13", name) else "epoch"
-        return next((pattern for pattern in _PATTERNS if self._fits(name, pattern)), None)
+        return next((pattern for pattern in self._possible(name) if self._fits(name, pattern)), None)
 
     def has_half_days(self, name: str) -> bool:
         """Whether every time of day in a column is one before or after noon, such as 9:30 am."""
@@ -179,20 +188,42 @@ class ColumnProfiler:
         parsed = parse(self._table[name], column("starts_at"), zone="UTC")
         # A year of two digits is read as one of antiquity: 01/03/26 as 26 March of the year 1.
         antique = (parsed.value.year() < _FIRST_YEAR).fill_null(False)
-        counted = self._table.agg(wrong=(parsed.unreadable | antique).sum())
-        return not self._workspace.backend.to_pyarrow(counted)["wrong"][0].as_py()
+        # A word such as Total below the list is no date in any format, and its row is reported when it is read.
+        may_be_date = self._table[name].cast("string").re_search("[0-9]").fill_null(False)
+        wrong = (parsed.unreadable & may_be_date) | antique
+        counted = self._table.agg(wrong=wrong.sum(), dates=may_be_date.sum(), words=parsed.unreadable.sum())
+        found = self._workspace.backend.to_pyarrow(counted).to_pylist()[0]
+        return not found["wrong"] and bool(found["dates"] or not found["words"])
 
     def _fits(self, name: str, pattern: str) -> bool:
-        return self._holds(f"try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
+        is_word = f"NOT regexp_matches({_text(name)}, '[0-9]')"
+        return self._holds(f"{is_word} OR try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
+
+    def _possible(self, name: str) -> list[str]:
+        """The patterns that fit one cell with a digit: a query for each pattern and all rows would take long."""
+        fits = ", ".join(
+            f"try_strptime({_text(name)}, '{pattern}') IS NOT NULL AS p{number}"
+            for number, pattern in enumerate(_PATTERNS)
+        )
+        found = self._workspace.fetch(
+            f"SELECT {fits} FROM {self._table.get_name()} WHERE regexp_matches({_text(name)}, '[0-9]') "
+            f"AND upper({_text(name)}) NOT IN ({_not_recorded()}) LIMIT 1"
+        ).to_pylist()
+        return (
+            [pattern for pattern, is_fit in zip(_PATTERNS, found[0].values(), strict=True) if is_fit] if found else []
+        )
 
     def _holds(self, condition: str, name: str) -> bool:
         """Whether a condition holds in every row with a recorded value, and there is at least one."""
-        words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
         counted = self._workspace.fetch(
             f"SELECT count(*) AS n, count(*) FILTER ({condition}) AS held FROM {self._table.get_name()} "
-            f"WHERE {_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
+            f"WHERE {_text(name)} <> '' AND upper({_text(name)}) NOT IN ({_not_recorded()})"
         ).to_pylist()[0]
         return bool(counted["n"]) and counted["n"] == counted["held"]
+
+
+def _not_recorded() -> str:
+    return ", ".join(f"'{word}'" for word in NOT_RECORDED)
 
 
 def _proposed(value: str, name: str, to: Column) -> str | None:

@@ -49,7 +49,11 @@ class _Unusual(Exception):  # noqa: N818 - caught in this module
 def open_workbook(path: Path) -> Any:
     """The workbook as openpyxl opens it for streaming, with the last results of formulas."""
     reader = _Reader(path, read_only=True, data_only=True, keep_links=False)
-    reader.read()
+    try:
+        reader.read()
+    except BaseException:
+        reader.archive.close()
+        raise
     return reader.wb
 
 

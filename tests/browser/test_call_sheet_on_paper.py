@@ -55,3 +55,20 @@ def test_twelve_calls_with_everything_that_is_known_fit_on_a_page(page: Page) ->
     number = page.locator(".dna-sheet__number").first
     assert number.inner_text() == "07700 900001, 01632 960001"
     assert number.evaluate("each => each.scrollWidth <= each.clientWidth")
+
+
+def test_the_longest_offer_is_printed_whole(page: Page) -> None:
+    longest = (
+        "Book an interpreter, then call the parent or carer with one to confirm that the appointment still suits; "
+        "ask what would make it easier to bring the child; offer transport, or a telephone or video appointment; "
+        "use plain words, allow time and ask who helps with appointments, by Wed 16 Sep"
+    )
+    offer = page.locator(".dna-sheet__offer").first
+    offer.evaluate("(each, words) => { each.textContent = words; }", longest)
+    assert offer.evaluate(
+        "each => each.scrollHeight <= each.clientHeight && getComputedStyle(each).overflow === 'visible'"
+    )
+    row, cell = page.locator(".dna-sheet tbody tr").first.bounding_box(), offer.bounding_box()
+    assert row is not None
+    assert cell is not None
+    assert cell["y"] + cell["height"] <= row["y"] + row["height"]

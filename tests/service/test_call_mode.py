@@ -219,13 +219,25 @@ def test_a_stale_page_asks_before_it_replaces_what_was_recorded_since(client: Te
     send(client, address, 1, "no_answer")
     told = send(client, address, 1, "confirmed", barrier="cost")  # with the back button
     assert told.status_code == 409
-    assert "recorded ‘No answer’" in told.text
+    assert heading(told.text).endswith("recorded ‘No answer’ at 09:30")
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', told.text))
     again = client.post(re.findall(r'<form method="post" action="([^"]+/call/1)"', told.text)[0], data=fields)
     assert line_of(again) == 2
     page = client.get(f"{address}/call/1").text
     assert "Confirmed (Barrier: cost)" in page
     assert "No answer, " in page
+
+
+def test_an_outcome_of_another_day_is_told_with_its_day(client: TestClient, address: str, clock: type) -> None:
+    send(client, address, 1, "no_answer")
+    at(clock, 24)
+    assert "recorded ‘No answer’ on Mon 30 Nov 2026 at 09:30" in heading(send(client, address, 1, "confirmed").text)
+
+
+def test_a_list_of_which_no_row_could_be_scored_has_no_calls_and_none_are_made(client: TestClient) -> None:
+    content = b"appointment_id,booked_at,starts_at\napt-1,2026-10-01,soon\n"
+    answer = client.post("/upload", files={"file": ("week-50.csv", content)}, follow_redirects=False)
+    assert heading(client.get(f"{answer.headers['location']}/call").text) == "week-50.csv This list has no calls"
 
 
 def test_somebody_whose_session_ended_is_told_that_nothing_was_recorded(clerks: tuple[TestClient, TestClient]) -> None:

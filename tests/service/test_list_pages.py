@@ -81,7 +81,7 @@ def test_a_file_that_is_no_list_is_said_beside_the_form(client: TestClient) -> N
     answer = upload(client, b"x", name="a.pdf", to="/upload")
     assert answer.status_code == 400
     assert "<title>Error: Score a list" in answer.text
-    assert '<a href="#file">a.pdf: a file of this kind cannot be read. Send CSV or XLSX.</a>' in answer.text
+    assert '<a href="#file">a.pdf: a file of this kind cannot be read. Open it in Excel' in answer.text
     assert 'aria-describedby="file-hint file-error"' in answer.text
 
 

@@ -95,7 +95,8 @@ def test_a_file_that_is_no_list_is_a_page_with_one_sentence(client: TestClient) 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.pdf", b"x", "a.pdf: a file of this kind cannot be read. Send CSV or XLSX."),
+        ("a.pdf", b"x", "a.pdf: a file of this kind cannot be read. Open it in Excel, save it as .xlsx or .csv"),
+        ("a.xls", b"<html>", "a.xls: a workbook of the old form cannot be read. Open it in Excel, save it as .xlsx"),
         ("a.xlsx", b"zebra", "a.xlsx: is not an XLSX workbook, or it is damaged."),
         ("../../a.csv", b"", "a.csv: the file is empty."),
     ],

@@ -135,6 +135,17 @@ def test_a_correction_counts_and_not_the_suggestion(client: TestClient, question
     assert "Mon 7 Dec 2026</span>" in page
 
 
+def test_a_wrong_meaning_by_which_no_row_could_be_scored_is_not_remembered(client: TestClient, question: str) -> None:
+    first = confirm(client, question, **{"Booked Date": "", "Clinic Code": "booked_at"})
+    assert "no row could be scored" in client.get(first.headers["location"]).text
+    again = upload(client, sheet(), to="/upload")  # the same file, so soon that it could be a second click
+    assert again.status_code == 200
+    second = confirm(client, again.text)
+    assert second.headers["location"].split("#")[0] != first.headers["location"].split("#")[0]
+    assert "Mon 7 Dec 2026, 09:30" in client.get(second.headers["location"]).text
+    assert upload(client, sheet(), name="next.csv", to="/upload").status_code == 303
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -290,7 +301,8 @@ def test_the_page_counts_the_rows_while_a_workbook_is_read_and_then_leads_to_the
     answer = upload(client, workbook(rows), name="long.xlsx", to="/upload")
     reading, scoring = answer.text.split("Scoring since:")
     counted = re.findall(r"<span>([\d,]+) rows</span>", reading.partition("Reading the file:")[2])
-    assert {"2,000", "4,000", "5,000"} <= set(counted)
+    # Which thousands a step meets depends on the speed of the machine.
+    assert {"5,000"} < set(counted) <= {"0", "1,000", "2,000", "3,000", "4,000", "5,000"}
     assert counted == sorted(counted, key=lambda rows: int(rows.replace(",", "")))
     assert 'look under <a href="/lists">Recent lists</a> in a few minutes, before you send the file again' in reading
     (address,) = re.findall(r'<meta http-equiv="refresh" content="0; url=(/lists/[0-9a-f]{16})">', scoring)

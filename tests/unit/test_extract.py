@@ -71,6 +71,15 @@ def test_cells_are_as_they_stand_and_an_error_of_a_sheet_is_nothing(tmp_path):
     assert (row["id"], row["name"], row["note"]) == ("003", 'O"Neill, S', None)
 
 
+@pytest.mark.parametrize("written_as", ['"=""{}"""', '="{}"'])
+def test_a_text_that_an_export_keeps_from_excel_by_a_formula_is_that_text(written_as, tmp_path):
+    formulas = ["0123", "", "a b"]
+    content = HEADER + "".join(f"{written_as.format(text)},n,=1+1\n" for text in formulas) + '="a"&"b",n,5" scar\n'
+    found = rows(written(tmp_path, content))
+    assert [row["id"] for row in found] == ["0123", None, "a b", '="a"&"b"']
+    assert {row["note"] for row in found} == {"=1+1", '5" scar'}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_encoding_gives_the_same_text_and_leaves_no_copy(encoding, packed, tmp_path):

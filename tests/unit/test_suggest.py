@@ -258,6 +258,7 @@ WRITTEN = """
     7-Dec-2026      | 9.30AM
     2026-12-07      | 9:30AM
     07/12/2026      | 930
+    Monday 07 December 2026 | 9:30am
 """
 
 
@@ -267,6 +268,29 @@ def test_a_day_and_a_time_are_read_as_hospitals_write_them(tmp_path: Path, writt
     header = "Appt ID;Booked Date;Clinic Date;Start;Age;Clinic"
     path = extract(tmp_path, header, *(f'A{n};2026-09-01;"{day}";{time};50;ENT' for n in range(12)))
     assert kept(path) == 12
+
+
+@pytest.mark.parametrize(
+    ("written", "pattern"),
+    [
+        ("Mon 07/12/2026 09:30 AM", "%a %d/%m/%Y %I:%M %p"),
+        ("Monday, 7 December 2026 9:30pm", "%A, %d %B %Y %I:%M%p"),
+        ("07/12/2026 9:30am", "%d/%m/%Y %I:%M%p"),
+        ("07-Dec-2026 9:30 PM", "%d-%b-%Y %I:%M %p"),
+        ("07.12.2026 09.30", "%d.%m.%Y %H.%M"),
+        ("07/12/2026 09:30", None),
+    ],
+)
+def test_a_moment_in_one_column_is_read_although_a_total_is_below_it(tmp_path: Path, written: str, pattern: str | None):
+    rows = [f'A{n};2026-09-01;"{written}";50;ENT' for n in range(12)]
+    path = extract(tmp_path, "Appt ID;Booked Date;Appt Date and Time;Age;Clinic", *rows, ";;Total;12;")
+    assert drafted(path)["starts_at"].get("format") == pattern
+    assert kept(path) == 12
+
+
+def test_words_alone_have_no_pattern_of_dates(tmp_path: Path):
+    path = extract(tmp_path, "Appt ID,Booked,Appointment Date", "1,soon,2025-06-01", "2,later,2025-06-01")
+    assert drafted(path)["booked_at"].get("format") is None
 
 
 @pytest.mark.parametrize("flag", ["N,Y", "No,Yes", "0,1"])

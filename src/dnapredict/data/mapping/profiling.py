@@ -23,7 +23,11 @@ from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, is_nhs_number
 # Days that may follow a weekday. Years of two digits first: four digits would read 07/12/26 as of the year 26.
 _DAYS_AFTER_A_WEEKDAY: Final = (
     *("%d/%m/%y", "%d/%m/%Y", "%d-%b-%y", "%d-%b-%Y", "%d %b %y", "%d %b %Y", "%d %B %Y"),
-    *("%d/%m/%Y %H:%M", "%d-%b-%Y %H:%M", "%d %b %Y %H:%M", "%d %B %Y %H:%M"),
+    *(
+        f"{day} {clock}"
+        for day in ("%d/%m/%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y")
+        for clock in ("%H:%M", "%I:%M %p", "%I:%M%p")
+    ),
 )
 # Date formats that are parsed only if a mapping names them. Day first: where every day is below 13 both orders
 # fit, and British extracts have the day first.
@@ -32,6 +36,8 @@ _PATTERNS: Final = (
     "%d%m%Y",
     "%d.%m.%Y",
     "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H.%M",
+    "%d/%m/%Y %H.%M",
     "%d.%m.%Y %H:%M:%S",
     "%d %b %Y",
     "%d %b %Y %H:%M",
@@ -41,6 +47,9 @@ _PATTERNS: Final = (
     "%d-%m-%Y",
     "%d-%m-%Y %H:%M",
     "%d/%m/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M%p",
+    "%d-%b-%Y %I:%M %p",
+    "%d %b %Y %I:%M %p",
     "%m/%d/%Y",
     "%m/%d/%Y %H:%M",
     "%m/%d/%Y %I:%M %p",
@@ -112,11 +121,11 @@ class ColumnProfiler:
         return self._patterns[name]
 
     def _possible_patterns(self, name: str) -> list[str]:
-        """The patterns that a few values fit, in one query: the others need not be tried on every row."""
+        """The patterns that a few cells with a digit fit, in one query: the others need not be tried on every row."""
         tried = ", ".join(f"bool_and(try_strptime(value, '{pattern}') IS NOT NULL)" for pattern in _PATTERNS)
         fits = self._workspace.fetch(
             f"SELECT [{tried}] AS fits FROM (SELECT {_text(name)} AS value FROM {self._table.get_name()} "
-            f"WHERE {_is_recorded(name)} LIMIT {_FEW})"
+            f"WHERE {_is_recorded(name)} AND {_has_digit(name)} LIMIT {_FEW})"
         )["fits"][0].as_py()
         return [pattern for pattern, fit in zip(_PATTERNS, fits, strict=True) if fit]
 
@@ -200,11 +209,15 @@ class ColumnProfiler:
         parsed = parse(self._table[name], column("starts_at"), zone="UTC")
         # A year of two digits is read as one of antiquity: 01/03/26 as 26 March of the year 1.
         antique = (parsed.value.year() < _FIRST_YEAR).fill_null(False)
-        counted = self._table.agg(wrong=(parsed.unreadable | antique).sum())
-        return not self._workspace.backend.to_pyarrow(counted)["wrong"][0].as_py()
+        # A word such as Total below the list is no date in any format, and its row is reported when it is read.
+        may_be_date = self._table[name].cast("string").re_search("[0-9]").fill_null(False)
+        wrong = (parsed.unreadable & may_be_date) | antique
+        counted = self._table.agg(wrong=wrong.sum(), dates=may_be_date.sum(), words=parsed.unreadable.sum())
+        found = self._workspace.backend.to_pyarrow(counted).to_pylist()[0]
+        return not found["wrong"] and bool(found["dates"] or not found["words"])
 
     def _fits(self, name: str, pattern: str) -> bool:
-        return self._holds(f"try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
+        return self._holds(f"NOT {_has_digit(name)} OR try_strptime({_text(name)}, '{pattern}') IS NOT NULL", name)
 
     def _holds(self, condition: str, name: str) -> bool:
         """Whether a condition holds in every row with a recorded value, and there is at least one."""
@@ -230,6 +243,10 @@ def _says(value: str, to: Column) -> bool:
 def _is_recorded(name: str) -> str:
     words = ", ".join(f"'{word}'" for word in NOT_RECORDED)
     return f"{_text(name)} <> '' AND upper({_text(name)}) NOT IN ({words})"
+
+
+def _has_digit(name: str) -> str:
+    return f"regexp_matches({_text(name)}, '[0-9]')"
 
 
 def _text(name: str) -> str:

@@ -133,7 +133,7 @@ def _require_header(columns: Sequence[str], source: str) -> None:
 def _match_combined(draft: MappingDraft, profiler: ColumnProfiler) -> None:
     """Contract columns that are made of two columns, or of a column of another kind."""
     time, day = draft.first(TIMES), draft.first(DAYS)
-    if time and day and time != day and profiler.is_clock(time):
+    if time and day and time != day and (profiler.is_clock(time) or profiler.has_half_days(time)):
         draft.take("starts_at", date=day, time=time)
     number = draft.first(NHS_NUMBER)
     if number and not draft.first(_PSEUDONYMS):

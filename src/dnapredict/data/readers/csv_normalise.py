@@ -40,6 +40,8 @@ class CsvScan:
         At least one quoted cell has a line break.
     strays
         A quote is inside a cell, or follows a closing quote.
+    text_formulas
+        A cell may be a formula of one text, `="0123"`, by which an export keeps Excel from changing a number.
     """
 
     lines: int = 0
@@ -48,6 +50,7 @@ class CsvScan:
     lone_returns: bool = False
     quoted_breaks: bool = False
     strays: bool = False
+    text_formulas: bool = False
 
     @property
     def line_is_row(self) -> bool:
@@ -79,6 +82,7 @@ def scan(path: Path, *, delimiter: str, name: Path) -> CsvScan:
             scanned = _with_lines(scanned, piece, blank)
             if b'"' in piece:
                 scanned, inside = _with_quotes(scanned, piece, delimiter, inside)
+                scanned = replace(scanned, text_formulas=scanned.text_formulas or b'="' in piece)
             elif inside:
                 scanned = replace(scanned, quoted_breaks=True)
     return replace(scanned, strays=scanned.strays or inside)

@@ -153,7 +153,7 @@ def read_delimited(source: Path, workspace: Workspace, *, limits: FileLimits) ->
     if not scanned.line_is_row:
         plain = _normalised(plain, scanned, dialect, workspace.new_file())
     cells = _load(plain, dialect, workspace)
-    table = workspace.view(_numbered(cells, dialect, may_have_blank_rows=scanned.may_have_blank_rows))
+    table = workspace.view(_numbered(cells, dialect, scanned))
     if not workspace.fetch(f"SELECT 1 AS one FROM {table.get_name()} LIMIT 1").num_rows:
         raise DataError(f"{source}: holds a header and no rows.")
     return table, tuple(_notes(plain, dialect))
@@ -187,7 +187,7 @@ def _discard(copy: Path) -> None:
     copy.unlink()
 
 
-def _numbered(cells: ir.Table, dialect: Dialect, *, may_have_blank_rows: bool) -> str:
+def _numbered(cells: ir.Table, dialect: Dialect, scanned: CsvScan) -> str:
     """Rows with their numbers and faults.
 
     A table keeps the order in which it was filled, so `rowid` gives the row number. Numbering rows while they
@@ -196,15 +196,21 @@ def _numbered(cells: ir.Table, dialect: Dialect, *, may_have_blank_rows: bool) -
     table, names = cells.get_name(), [_name(column) for column in dialect.columns]
     beyond = ", ".join(f"nullif(trim({cell}), '')" for cell in _BEYOND)
     first = f"(SELECT min(rowid) FROM {table})"
+    texts = [_without_formula(name) for name in names] if scanned.text_formulas else names
     query = (
         f"SELECT rowid - {first} + {dialect.header_row + 1} AS {ROW_NUMBER}, "
         f"CASE WHEN coalesce({beyond}) IS NOT NULL THEN '{MORE_CELLS}' END AS {ROW_FAULT}, "
-        f"{', '.join(names)} FROM {table}"
+        f"{', '.join(texts)} FROM {table}"
     )
-    if not may_have_blank_rows:
+    if not scanned.may_have_blank_rows:
         return query
     held = ", ".join(f"nullif(trim({name}, {_quoted(_BLANK)}), '')" for name in names)
     return f"SELECT * FROM ({query}) WHERE coalesce({held}, {ROW_FAULT}) IS NOT NULL"
+
+
+def _without_formula(name: str) -> str:
+    """The text of a formula `="0123"`; an empty one is an empty cell."""
+    return f"nullif(regexp_replace({name}, '^=\"([^\"]*)\"$', '\\1'), '') AS {name}"
 
 
 def _read_csv(path: Path, dialect: Dialect) -> str:

@@ -1,7 +1,6 @@
 """Read a workbook as named columns of text with the row numbers that a person sees, merged cells included.
 
-With openpyxl, which streams: it holds 41 MB at any length. python-calamine is eight times as fast, and builds the
-whole sheet in memory first, which takes about 3 GB for a full one.
+With openpyxl's values and refusals; its rows are read by `excel_rows`, which streams them.
 """
 
 import datetime
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import ibis.expr.types as ir
-import openpyxl
 import pyarrow as pa
 from openpyxl.utils.cell import range_boundaries
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
@@ -32,6 +30,7 @@ from dnapredict.data.readers.csv_dialect import (
     printable_name,
     title_notes,
 )
+from dnapredict.data.readers.excel_rows import open_workbook, sheet_rows
 from dnapredict.data.readers.file_type import FileLimits
 from dnapredict.errors import DataError
 
@@ -40,6 +39,7 @@ _FIRST_INEXACT: Final = 10**15
 # 1990 to 2100 where days count from 1904.
 _SERIALS_FROM_1904: Final = (31_412, 71_953)
 _DAY: Final = datetime.timedelta(days=1)
+_EMPTY: Final = frozenset(EMPTY_CELLS)
 
 
 def cell_text(cell: Any) -> str | None:
@@ -69,7 +69,7 @@ def cell_text(cell: Any) -> str | None:
 
 def _bare(text: str) -> str | None:
     text = text.strip()
-    return None if text in EMPTY_CELLS else text
+    return None if text in _EMPTY else text
 
 
 def is_bare_serial(cell: Any) -> bool:
@@ -98,7 +98,7 @@ def _number(value: float) -> str:
 
 _RANGE: Final = re.compile(rb"<(?:\w+:)?mergeCell\b[^>]{0,200}?\bref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})[\"']")
 # No sheet has such a cell address, and filling the gap up to it would take all memory.
-_IMPOSSIBLE: Final = re.compile(rb"\br=[\"'](?:[A-Z]{4,}\d*|[A-Z]*\d{8,})[\"']")
+_IMPOSSIBLE: Final = re.compile(rb"r=(?<=\Wr=)[\"'](?:[A-Z]{4,}\d*|[A-Z]*\d{8,})[\"']")
 _PIECE: Final = 1_048_576
 # Longer than any matching tag, so that none is missed between two pieces.
 _OVERLAP: Final = 512
@@ -211,7 +211,7 @@ def read_sheet(
 def _read(
     path: Path, workspace: Workspace, limits: FileLimits, progress: Callable[[int], None]
 ) -> tuple[ir.Table, tuple[str, ...]]:
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    book = open_workbook(path)
     try:
         sheet = _first_table(book, path, limits, progress)
         kept = _columns(sheet, path)
@@ -244,7 +244,7 @@ def _first_table(book: Any, path: Path, limits: FileLimits, progress: Callable[[
 def _rows(sheet: Any, path: Path, limits: FileLimits) -> Iterator[Numbered]:
     merged = Merged.of(path, sheet)
     sheet.reset_dimensions()
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+    for number, values in enumerate(sheet_rows(sheet), start=1):
         limits.check_rows(path, number - 1)
         cells = merged.filled(number, values)
         while cells and cells[-1] is None:
@@ -274,9 +274,10 @@ def _columns(sheet: _Sheet, path: Path) -> pa.Table:
 
 def _batch(rows: list[tuple[int, list[str | None]]], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [pa.array([number for number, _ in rows], pa.int64())]
-    for index in range(len(schema) - 1):
-        cells = [cells[index] if index < len(cells) else None for _, cells in rows]
-        arrays.append(pa.array(cells, pa.string()))
+    columns = itertools.zip_longest(*(cells for _, cells in rows))
+    empty = itertools.repeat([None] * len(rows))
+    texts = itertools.islice(itertools.chain(columns, empty), len(schema) - 1)
+    arrays.extend(pa.array(cells, pa.string()) for cells in texts)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -17,7 +17,7 @@ from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.data.contract.known_names import plain
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.mapping.suggestion import Sources
-from dnapredict.errors import DnapredictError
+from dnapredict.errors import DnapredictError, StoreError
 
 _FOLDER: Final = "mappings"
 _DIGITS: Final = 32
@@ -54,6 +54,20 @@ class TeamMappings:
         content = {"description": f"Lists of {team or 'this service'}", "columns": _without_blanks(sources)}
         write_private(path, tomli_w.dumps(content))
         return load_mapping(path)
+
+    def forget(self, team: str, columns: Sequence[str]) -> None:
+        """Remove the mapping of a team for a file with these columns, so that the team is asked again.
+
+        Raises
+        ------
+        StoreError
+            If the home cannot be written to.
+        """
+        path = self._path(team, columns)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be removed ({type(error).__name__}).") from None
 
     def damaged(self) -> Iterator[str]:
         """A sentence for each mapping that cannot be read; its team is asked again."""

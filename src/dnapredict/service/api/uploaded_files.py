@@ -34,7 +34,8 @@ def read_upload(content: bytes, name: str, *, progress: Callable[[int], None] = 
     """
     ending = Path(name).suffix.lower()
     if ending not in _FORMS:
-        raise DataError(f"{name}: a file of this kind cannot be read. Send CSV or XLSX.")
+        what = "a workbook of the old form" if ending == ".xls" else "a file of this kind"
+        raise DataError(f"{name}: {what} cannot be read. Open it in Excel, save it as .xlsx or .csv, and send that.")
     with Workspace() as workspace:
         path = workspace.new_file(ending=ending)
         path.write_bytes(content)

@@ -156,6 +156,9 @@ class ListScoring:
             if kept is None:
                 mapping = self._mapping_for(read.table) or self._mapping
                 kept = self._score(read.table, name=read.name, mapping=mapping, upload_hash=upload_hash)
+                if not _has_scored(kept):
+                    # What its columns mean may have been said wrongly, so it is asked again.
+                    self._mappings.forget(own_team(), columns_of_file(read.table))
         return kept
 
     def wait_for_columns(self, upload: PendingUpload) -> str:
@@ -266,7 +269,8 @@ class ListScoring:
         for heading in self._lists.headings():
             is_same = heading.upload_hash == upload_hash and heading.model_version == model_version
             if is_same and heading.created_at >= since:
-                return self._readable(heading.list_id)
+                kept = self._readable(heading.list_id)
+                return kept if kept is not None and _has_scored(kept) else None
         return None
 
     def _score(self, appointments: pa.Table, *, name: str, mapping: Mapping, upload_hash: str = "") -> KeptList:
@@ -371,3 +375,8 @@ def _with_specialties(worklist: pa.Table, rows: dict[int, dict[str, object]]) ->
     specialties = [rows[number].get(SPECIALTY) for number in worklist[ROW_NUMBER].to_pylist()]
     texts = [None if each is None else str(each).strip() for each in specialties]
     return worklist.append_column(SPECIALTY, pa.array(texts, pa.string()))
+
+
+def _has_scored(kept: KeptList) -> bool:
+    """Whether at least one row of a list could be scored."""
+    return kept.heading.counts.not_scored < kept.heading.counts.appointments

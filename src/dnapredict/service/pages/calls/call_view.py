@@ -22,11 +22,11 @@ from dnapredict.service.log.answer_entries import REQUESTED_BY
 from dnapredict.service.pages.calls.call_card import call_card, long_moment
 from dnapredict.service.pages.calls.call_forms import CALL_BACK_PROBLEMS, CallForm
 from dnapredict.service.pages.calls.call_queue import CallQueue, WaitingLine, call_queue
-from dnapredict.service.pages.lists.entry_forms import whose_entry
+from dnapredict.service.pages.lists.entry_forms import recorded_at, whose_entry
 from dnapredict.service.pages.lists.list_pages import ListPages
 from dnapredict.service.pages.lists.list_view import OFFERED, RecordedOutcome, list_address, outcome_shown
 from dnapredict.service.pages.posted_forms import whole_number
-from dnapredict.service.pages.rendering import page
+from dnapredict.service.pages.rendering import local_day, page
 from dnapredict.worklist.calls.attempts import NextStep
 from dnapredict.worklist.calls.call_locks import CallLock, CallLocks
 from dnapredict.worklist.files import contact_details
@@ -180,6 +180,7 @@ class CallView:
             to_write=[self._found(line, details, "") for line in queue.to_write],
             unanswered_action=self._worklist.unanswered_action,
             over=queue.over,
+            has_calls=bool(self.kept.calls),
             elsewhere=self._lists_with_call_backs(elsewhere),
         )
 
@@ -210,7 +211,7 @@ class CallView:
             words=WORDS[form.outcome or Outcome.WITHDRAWN],
             last=self._shown(last),
             whose=whose_entry(last, self.desk.pages.who),
-            at=f"on {long_moment(last.at, zone)}",
+            at=recorded_at(last.at, zone, today=local_day(self.now, zone)),
             action=self.address(number).removesuffix("#call"),
             back=self.address(number),
             back_to="this patient",

@@ -78,7 +78,7 @@ class EntryForms:
             words=WORDS[outcome or Outcome.WITHDRAWN],
             last=outcome_shown(last, who=self.pages.who, zone=kept.heading.zone),
             whose=whose_entry(last, self.pages.who),
-            at=_at(last.at, kept.heading.zone),
+            at=recorded_at(last.at, kept.heading.zone, today=local_today(kept.heading.zone)),
             action=f"{list_address(kept.heading.list_id)}{OUTCOMES}{ListQuery.of(request.query_params).query()}",
             back=f"{_back(request, kept, 0)}#line-{form.line}",
             back_to="the list",
@@ -98,7 +98,7 @@ def whose_entry(last: RecordedAction, who: Who) -> str:
     return "Somebody with your key" if person is None or person.is_shared else "You"
 
 
-def _at(moment: datetime.datetime, zone: datetime.tzinfo) -> str:
-    """The time, without the day if that is today."""
+def recorded_at(moment: datetime.datetime, zone: datetime.tzinfo, *, today: datetime.date) -> str:
+    """When something was recorded, as a sentence ends; without the day if that is `today`."""
     day, _, time = moment_words(moment, zone).rpartition(", ")
-    return f"at {time}" if local_day(moment, zone) == local_today(zone) else f"on {day} at {time}"
+    return f"at {time}" if local_day(moment, zone) == today else f"on {day} at {time}"

@@ -56,6 +56,12 @@ class ListNotes:
     gone: tuple[GoneAppointment, ...] = ()
 
 
+_NONE_SCORED: Final = (
+    "Nobody on this list can be called: no row could be scored. See what is wrong with each below. "
+    "If a column was given a wrong meaning, send the file again: the page asks once more."
+)
+
+
 def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before: int | None) -> tuple[str, ...]:
     """Sentences about appointments that are over, or that take place before the day on which to call about them.
 
@@ -67,7 +73,7 @@ def list_warnings(kept: KeptList, *, now: datetime.datetime, working_days_before
     rows = kept.page_rows.select(["starts_at", "selected"]).filter(pc.is_null(kept.page_rows["error"]))
     over = int(pc.sum(pc.less(rows["starts_at"], pa.scalar(_utc(now), rows["starts_at"].type))).as_py() or 0)
     if not rows.num_rows:
-        return ("Nobody on this list can be called: no row could be scored. See what is wrong with each below.",)
+        return (_NONE_SCORED,)
     if over and over == rows.num_rows:
         return (_ALL_OVER,)
     warnings = []

@@ -1,6 +1,7 @@
 """Read a workbook as named columns of text with the row numbers that a person sees, merged cells included.
 
-With openpyxl's values and refusals; its rows are read by `excel_rows`, which streams them.
+With openpyxl, which streams: it holds 41 MB at any length. python-calamine is eight times as fast, and reads some
+cells as other values (see docs/decisions.md, "Workbooks are read by openpyxl").
 """
 
 import datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ibis.expr.types as ir
+import openpyxl
 import pyarrow as pa
 from openpyxl.utils.cell import range_boundaries
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
@@ -30,7 +32,6 @@ from dnapredict.data.readers.csv_dialect import (
     printable_name,
     title_notes,
 )
-from dnapredict.data.readers.excel_rows import open_workbook, sheet_rows
 from dnapredict.data.readers.file_type import FileLimits
 from dnapredict.errors import DataError
 
@@ -211,7 +212,7 @@ def read_sheet(
 def _read(
     path: Path, workspace: Workspace, limits: FileLimits, progress: Callable[[int], None]
 ) -> tuple[ir.Table, tuple[str, ...]]:
-    book = open_workbook(path)
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
     try:
         sheet = _first_table(book, path, limits, progress)
         kept = _columns(sheet, path)
@@ -244,7 +245,7 @@ def _first_table(book: Any, path: Path, limits: FileLimits, progress: Callable[[
 def _rows(sheet: Any, path: Path, limits: FileLimits) -> Iterator[Numbered]:
     merged = Merged.of(path, sheet)
     sheet.reset_dimensions()
-    for number, values in enumerate(sheet_rows(sheet), start=1):
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         limits.check_rows(path, number - 1)
         cells = merged.filled(number, values)
         while cells and cells[-1] is None:

@@ -53,6 +53,13 @@ def _is_local(host: str) -> bool:
 sys.addaudithook(_stay_on_this_machine)
 
 
+def pytest_collection_finish() -> None:
+    """Collect garbage less often, and not among what collecting the tests has loaded: a tenth of the whole time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_unconfigure() -> None:
     """A service that a test started froze what it had loaded, which DuckDB would report as leaks at exit."""
     gc.unfreeze()

@@ -80,7 +80,9 @@ def _origin_of_words(column: Column, checked: Checked, extract: ir.Table) -> Col
 def _words_of(
     written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace
 ) -> Iterator[SourceWord]:
-    for row in workspace.backend.to_pyarrow(_distinct(written, column, origin, zone=zone)).to_pylist():
+    for row in workspace.backend.to_pyarrow(
+        _distinct(written, column, origin, zone=zone, workspace=workspace)
+    ).to_pylist():
         code, by = _code_of(row, column, origin)
         if code and by:
             yield SourceWord(column.name, row["word"], code, by, row["rows"])
@@ -92,13 +94,16 @@ def _may_hold_words(column: Column, origin: ColumnSource, *, is_described: bool)
     return column.kind is Kind.BOOLEAN and origin.filled is None
 
 
-def _distinct(written: ir.Value, column: Column, origin: ColumnSource, *, zone: str) -> ir.Table:
+def _distinct(written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace) -> ir.Table:
     """Each different text with its rows, and what the contract reads in it."""
     counted = written.name("word").as_table()
     counted = counted.group_by("word").agg(rows=counted.count())
     counted = counted.filter(counted.word.notnull()).order_by(counted.rows.desc(), counted.word).limit(_MOST_WORDS)
-    value = parse(translated(counted.word, origin), column, zone=zone).value
-    return counted.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
+    # Kept as a table: parsing names its text many times, and DuckDB would plan the translations for each of them.
+    told = counted.mutate(text=translated(counted.word, origin))
+    kept = workspace.compute(str(workspace.backend.compile(told)))
+    value = parse(kept.text, column, zone=zone).value
+    return kept.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
 
 
 def _code_of(row: dict[str, str], column: Column, origin: ColumnSource) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
 pytestmark = pytest.mark.slow
-APPOINTMENTS = 30_000
+APPOINTMENTS = 50_000
 
 
 @dataclass

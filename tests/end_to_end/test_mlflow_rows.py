@@ -51,7 +51,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", server)
         for step in (
-            ("simulate", extract, "--appointments", 40_000, "--seed", 5),
+            ("simulate", extract, "--appointments", 16_000, "--seed", 5),
             ("train", extract, "--home", home, "--config", config),
             ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
             ("sign", place / "report", *SIGNED, "--home", home),

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import SIGNED
 from tests.end_to_end.world import Trust
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.test_public_api import LikePolars
 
 import dnapredict as dp
@@ -164,11 +165,9 @@ def test_errors_are_those_of_the_command_and_name_the_table(trust: Trust, tmp_pa
 
 def test_a_rejected_model_scores_no_list(trust: Trust, dnapredict, tmp_path):
     """The gate of the command holds in Python too."""
-    home = tmp_path / "home"
-    version = dp.train(trust.extract, home=home, config=QUICK_CONFIG).version
-    dp.audit(trust.extract, model=version, out=tmp_path / "report", home=home)
-    assert dnapredict("sign", tmp_path / "report", *SIGNED, "--home", home).returncode == 0
-    model = dp.promote(version, home=home)
+    home, version = copy_of(trust.home, tmp_path / "home"), "1"
+    model = dp.load_model(home=home)
+    assert model.score(trust.weekly).rows == 400
     dp.audit(trust.extract, model=version, out=tmp_path / "later", home=home)
     words = ("--name", "A. Name", "--role", "Equality lead", "--decision", "reject", "--reason", "Not tested enough.")
     assert dnapredict("sign", tmp_path / "later", *words, "--home", home).returncode == 0

@@ -13,7 +13,7 @@ from tests.end_to_end.conftest import command
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-APPOINTMENTS = 30_000
+APPOINTMENTS = 16_000
 GATE_FAILED = 13
 UNTIL = datetime.date.today() + datetime.timedelta(days=90)  # noqa: DTZ011 - any day to come
 SIGNED = (

@@ -1,6 +1,7 @@
 """Spark gives the figures of the embedded engine, on a cluster whose executors are other processes than the driver."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +90,30 @@ def test_rows_that_pass_through_the_driver_fail_here(session, extract):
         session.read.parquet(str(extract / "parts")).toArrow()
 
 
-@pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("source", ["extract.parquet", "parts"])
-def test_every_factor_is_equal_value_by_value(extract, tmp_path, source):
-    for engine, name in (("duckdb", "extract.parquet"), ("spark", source)):
-        out = command("features", extract / name, "--out", tmp_path / engine, "--engine", engine)
+@dataclass(frozen=True)
+class Factors:
+    """Factors of the extract by each engine, and the session's settings and tables before Spark was used."""
+
+    folder: Path
+    settings: dict[str, str]
+    views: list[object]
+
+
+@pytest.fixture(scope="module")
+def factors(session, extract, tmp_path_factory) -> Factors:
+    """Factors of the whole file on one machine, and of its three parts on Spark, which numbers their rows alike.
+
+    Spark reads lists and histories of one file in the tests of scores below.
+    """
+    made = Factors(tmp_path_factory.mktemp("factors"), dict(session.conf.getAll), session.catalog.listTables())
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
+        out = command("features", extract / name, "--out", made.folder / engine, "--engine", engine)
         assert out.returncode == 0, out.stderr
-    embedded, spark = in_order(tmp_path / "duckdb"), in_order(tmp_path / "spark")
+    return made
+
+
+def test_every_factor_is_equal_value_by_value(factors):
+    embedded, spark = in_order(factors.folder / "duckdb"), in_order(factors.folder / "spark")
     assert spark.column_names == embedded.column_names
     assert spark["appointment_id"].equals(embedded["appointment_id"])
     assert spark["scored_at"].equals(embedded["scored_at"])
@@ -106,16 +124,13 @@ def test_every_factor_is_equal_value_by_value(extract, tmp_path, source):
         assert np.array_equal(other[whole], one[whole], equal_nan=True), name
     assert 0 < spark.num_rows < ROWS
     assert sum(table.null_count for table in spark.columns) < 0.3 * spark.num_rows * spark.num_columns
-    assert [part.name for part in tmp_path.iterdir() if "unfinished" in part.name] == []
+    assert [part.name for part in factors.folder.iterdir() if "unfinished" in part.name] == []
 
 
-def test_the_session_that_was_there_stays_as_it_was(session, extract, tmp_path):
-    before, views = dict(session.conf.getAll), session.catalog.listTables()
-    out = command("features", extract / "extract.parquet", "--out", tmp_path / "f", "--engine", "spark")
-    assert out.returncode == 0, out.stderr
-    assert dict(session.conf.getAll) == before
+def test_the_session_that_was_there_stays_as_it_was(session, factors):
+    assert dict(session.conf.getAll) == factors.settings
     assert session.conf.get(SETTING) == "Asia/Tokyo"
-    assert session.catalog.listTables() == views
+    assert session.catalog.listTables() == factors.views
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
     assert session.range(3).count() == 3
 
@@ -129,9 +144,20 @@ def dirty_list(trust: Trust, out: Path) -> None:
     pq.write_table(table, out)
 
 
-def test_scores_are_those_of_one_machine(session, trust, tmp_path):
+@pytest.fixture(scope="module")
+def past(trust, tmp_path_factory) -> Path:
+    """Appointments of the weekly list's patients, and 2,000 of others: figures must be equal whatever the history."""
+    table, weekly = pq.read_table(trust.extract), pq.read_table(trust.weekly)
+    theirs = pc.is_in(table["patient_id"], pc.unique(weekly["patient_id"].drop_null()))
+    others = table.filter(pc.invert(theirs)).slice(0, 2_000)
+    out = tmp_path_factory.mktemp("past") / "past.parquet"
+    pq.write_table(pa.concat_tables([table.filter(theirs), others]), out)
+    return out
+
+
+def test_scores_are_those_of_one_machine(session, trust, past, tmp_path):
     dirty_list(trust, tmp_path / "list.parquet")
-    options = ("--home", trust.home, "--history", trust.extract)
+    options = ("--home", trust.home, "--history", past)
     for out, engine in (("duckdb.parquet", "duckdb"), ("spark", "spark")):
         done = command("score", tmp_path / "list.parquet", "--out", tmp_path / out, *options, "--engine", engine)
         assert done.returncode == 0, done.stderr
@@ -147,11 +173,11 @@ def test_scores_are_those_of_one_machine(session, trust, tmp_path):
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
-def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, tmp_path):
+def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, tmp_path):
     before = dict(session.conf.getAll)
-    weekly, past = (session.read.parquet(str(path)) for path in (trust.weekly, trust.extract))
-    done = dnapredict.score_on_spark(weekly, out=tmp_path / "spark", history=past, home=trust.home)
-    file = dnapredict.score(trust.weekly, history=trust.extract, home=trust.home).worklist
+    weekly, history = (session.read.parquet(str(path)) for path in (trust.weekly, past))
+    done = dnapredict.score_on_spark(weekly, out=tmp_path / "spark", history=history, home=trust.home)
+    file = dnapredict.score(trust.weekly, history=past, home=trust.home).worklist
     risks = pq.read_table(tmp_path / "spark").to_pandas().set_index("appointment_id")["probability"]
     np.testing.assert_allclose(risks.loc[file["appointment_id"]], file["probability"], rtol=0, atol=1e-12)
     assert (done.rows, done.rejected, done.model_version) == (len(file), 0, "1")

@@ -27,6 +27,8 @@ appointment = st.fixed_dictionaries(
     }
 )
 appointments = st.lists(appointment, min_size=2, max_size=14)
+# Factors are built anew for each appointment of the list, whose future is turned round. Two of one patient show a leak.
+few_appointments = st.lists(appointment, min_size=2, max_size=7)
 
 
 def contract_table(drawn: list[dict]) -> pa.Table:
@@ -83,7 +85,7 @@ def differences(drawn: list[dict], clock: Clock) -> list[str]:
 
 
 @SLOW
-@given(appointments)
+@given(few_appointments)
 def test_nothing_recorded_at_or_after_scoring_reaches_a_factor(drawn):
     assert differences(drawn, Clock(HORIZON, 3)) == []
 

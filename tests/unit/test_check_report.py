@@ -19,6 +19,7 @@ from dnapredict.data.validation.rules import RULES
 from dnapredict.quality.check_report import as_json, render, report_of, write_report
 from dnapredict.quality.published_figures import unknown_value_sentences, word_sentences
 from dnapredict.quality.quality_findings import remedy
+from dnapredict.quality.quality_profile import source_words
 from dnapredict.quality.report_figures import SCHEMA, Report, Urgency
 
 FILE = Path("extract.csv")
@@ -234,7 +235,7 @@ def test_words_that_are_read_as_codes_are_shown_beside_them_to_be_confirmed():
             workspace.keep(rows(60, ethnic_category_code=ethnic)), workspace, source=FILE.name
         )
         rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-        assert list(word_sentences(checked, workspace, rule=rule)) == [
+        assert list(word_sentences(source_words(checked, workspace), rule=rule)) == [
             'ethnic_category_code: words read as codes: "White - British" = A, "Arab" = S, "Irish" = B. Confirm them.'
         ]
 

@@ -14,7 +14,7 @@ from dnapredict.synthetic.simulation import simulate
 from dnapredict.synthetic.true_risk import CHANGE_DAYS
 from dnapredict.synthetic.worlds import WORLDS, TargetGroup, World
 
-APPOINTMENTS = 150_000
+APPOINTMENTS = 80_000
 WORLDS_MADE = ("standard", "null", "biased-label", "under-scored:core20", "thin-history:ethnicity=N", "drift")
 
 

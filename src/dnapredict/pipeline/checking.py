@@ -15,6 +15,7 @@ from dnapredict.pipeline.run_inputs import checked_extract, checked_lists, contr
 from dnapredict.quality.check_report import report_of, require_free, write_report
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
+from dnapredict.quality.quality_profile import source_words
 from dnapredict.quality.report_figures import LabelFault, Report
 
 
@@ -106,7 +107,8 @@ def check(
             say(f"  {sentence}")
         for sentence in patient_number_sentences(checked, workspace, rule=rule):
             say(f"  {sentence}")
-        for sentence in word_sentences(checked, workspace, rule=rule):
+        words = source_words(checked, workspace)
+        for sentence in word_sentences(words, rule=rule):
             say(f"  {sentence}")
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
         labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
@@ -114,6 +116,6 @@ def check(
             say(f"  {fault.found} {fault.action}")
         report: Report | None = None
         if with_report or out is not None:
-            report = report_of(checked, workspace, extract=path, setting=setting, labels=labels)
+            report = report_of(checked, workspace, extract=path, setting=setting, labels=labels, words=words)
     files = write_report(report, out) if out is not None and report is not None else ()
     return ExtractCheck(checked, setting, path.name, labels, report, files)

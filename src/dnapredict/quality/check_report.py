@@ -21,7 +21,7 @@ from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
 from dnapredict.quality.label_checks import extract_label_faults
 from dnapredict.quality.published_figures import ReportSource, publish_report
-from dnapredict.quality.quality_profile import profile
+from dnapredict.quality.quality_profile import SourceWord, profile
 from dnapredict.quality.record_quality import BLANK, FEWEST_PATIENTS, LITTLE_NOTICE_DAYS, MOVED_WITHIN_DAYS
 from dnapredict.quality.report_figures import LabelFault, MonthOutcomes, Report
 
@@ -184,16 +184,17 @@ def report_of(
     extract: Path,
     setting: Setting,
     labels: tuple[LabelFault, ...] | None = None,
+    words: tuple[SourceWord, ...] | None = None,
 ) -> Report:
     """The report of an extract that was checked against the contract, with the policy's small-number rule.
 
-    `labels` are the faults of its outcomes, where they are known already.
+    `labels` are the faults of its outcomes and `words` what was read as codes, where they are known already.
     """
     if labels is None:
         labels = extract_label_faults(checked, workspace, extract=extract, setting=setting)
     source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share, labels)
     return publish_report(
-        profile(checked, workspace, zone=setting.mapping.timezone),
+        profile(checked, workspace, zone=setting.mapping.timezone, words=words),
         source=source,
         rule=load(shipped("fairness/policy.toml"), Policy).disclosure,
         register=factor_register(),

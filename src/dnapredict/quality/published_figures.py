@@ -3,7 +3,7 @@
 Sentences tell which values no code list has, since nothing is recoded silently.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
 from dnapredict.quality.factor_availability import factor_availability
 from dnapredict.quality.quality_findings import findings, remedy
-from dnapredict.quality.quality_profile import Profile, SourceWord, source_words
+from dnapredict.quality.quality_profile import Profile, SourceWord
 from dnapredict.quality.record_quality import ExtractMonth, MissedByGroup, unknown_codes
 from dnapredict.quality.report_figures import (
     SCHEMA,
@@ -226,14 +226,14 @@ def unknown_value_sentences(checked: Checked, workspace: Workspace, *, rule: Dis
         )
 
 
-def word_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
+def word_sentences(words: Sequence[SourceWord], *, rule: Disclosure) -> Iterator[str]:
     """One sentence for each column in which words became codes, with the words, for a person to confirm."""
     by_column: dict[str, list[str]] = {}
-    for each in published_words(source_words(checked, workspace), rule):
+    for each in published_words(words, rule):
         by_column.setdefault(each.column, []).append(f'"{each.word}" = {each.code}')
-    for column, words in by_column.items():
-        more = f", and {len(words) - _MOST_TOLD:,} more" if len(words) > _MOST_TOLD else ""
-        yield f"{column}: words read as codes: {', '.join(words[:_MOST_TOLD])}{more}. Confirm them."
+    for column, told in by_column.items():
+        more = f", and {len(told) - _MOST_TOLD:,} more" if len(told) > _MOST_TOLD else ""
+        yield f"{column}: words read as codes: {', '.join(told[:_MOST_TOLD])}{more}. Confirm them."
 
 
 def patient_number_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:

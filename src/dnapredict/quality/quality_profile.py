@@ -53,24 +53,36 @@ def source_words(checked: Checked, workspace: Workspace) -> tuple[SourceWord, ..
     """
     if checked.extract is None:
         return ()
-    described = {each.column for each in checked.texts if each.code}
+    extract: ir.Table = checked.extract
+    origins = [(column, origin) for column in COLUMNS if (origin := _origin_of_words(column, checked, extract))]
+    if not origins:
+        return ()
+    # The extract may be a view of a file with joins, which each query reads anew: all columns are read at once.
+    texts = {column.name: value_before_translation(extract, origin).cast("string") for column, origin in origins}
+    kept = workspace.compute(str(workspace.backend.compile(extract.select(**texts))))
     return tuple(
         word
-        for column in COLUMNS
-        if column.name in checked.present
-        for word in _words_of(column, checked, workspace, is_described=column.name in described)
+        for column, origin in origins
+        for word in _words_of(kept[column.name], column, origin, zone=checked.mapping.timezone, workspace=workspace)
     )
 
 
-def _words_of(column: Column, checked: Checked, workspace: Workspace, *, is_described: bool) -> Iterator[SourceWord]:
-    extract: ir.Table = checked.extract
-    origin = source_of(column.name, extract.columns, checked.mapping)
+def _origin_of_words(column: Column, checked: Checked, extract: ir.Table) -> ColumnSource | None:
+    """Where the cells of a column that may hold words come from; None for any other column."""
+    origin = source_of(column.name, extract.columns, checked.mapping) if column.name in checked.present else None
+    is_described = any(each.column == column.name and each.code for each in checked.texts)
     if origin is None or not _may_hold_words(column, origin, is_described=is_described):
-        return
-    written = value_before_translation(extract, origin)
-    if column.kind is Kind.BOOLEAN and not written.type().is_string():
-        return
-    for row in workspace.backend.to_pyarrow(_distinct(written, column, origin, checked)).to_pylist():
+        return None
+    is_text = column.kind is not Kind.BOOLEAN or value_before_translation(extract, origin).type().is_string()
+    return origin if is_text else None
+
+
+def _words_of(
+    written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace
+) -> Iterator[SourceWord]:
+    for row in workspace.backend.to_pyarrow(
+        _distinct(written, column, origin, zone=zone, workspace=workspace)
+    ).to_pylist():
         code, by = _code_of(row, column, origin)
         if code and by:
             yield SourceWord(column.name, row["word"], code, by, row["rows"])
@@ -82,13 +94,16 @@ def _may_hold_words(column: Column, origin: ColumnSource, *, is_described: bool)
     return column.kind is Kind.BOOLEAN and origin.filled is None
 
 
-def _distinct(written: ir.Value, column: Column, origin: ColumnSource, checked: Checked) -> ir.Table:
+def _distinct(written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace) -> ir.Table:
     """Each different text with its rows, and what the contract reads in it."""
-    counted = written.cast("string").name("word").as_table()
+    counted = written.name("word").as_table()
     counted = counted.group_by("word").agg(rows=counted.count())
     counted = counted.filter(counted.word.notnull()).order_by(counted.rows.desc(), counted.word).limit(_MOST_WORDS)
-    value = parse(translated(counted.word, origin), column, zone=checked.mapping.timezone).value
-    return counted.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
+    # Kept as a table: parsing names its text many times, and DuckDB would plan the translations for each of them.
+    told = counted.mutate(text=translated(counted.word, origin))
+    kept = workspace.compute(str(workspace.backend.compile(told)))
+    value = parse(kept.text, column, zone=zone).value
+    return kept.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
 
 
 def _code_of(row: dict[str, str], column: Column, origin: ColumnSource) -> tuple[str | None, str]:
@@ -122,13 +137,17 @@ class Profile:
     unreadable: tuple[UnreadableCells, ...] = ()
 
 
-def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
+def profile(
+    checked: Checked, workspace: Workspace, *, zone: str, words: tuple[SourceWord, ...] | None = None
+) -> Profile:
     """Count the quality of an extract that was checked against the contract.
 
     Parameters
     ----------
     zone
         The clinic's clock, as a name of the IANA database such as Europe/London.
+    words
+        What `source_words` gives, where it was asked already.
     """
     return Profile(
         rows=checked.total,
@@ -143,6 +162,6 @@ def profile(checked: Checked, workspace: Workspace, *, zone: str) -> Profile:
         ethnicity=ethnicity_by_site(checked, workspace),
         missed=missed_by_group(checked, workspace),
         times=times_read(checked, workspace, zone=zone),
-        words=source_words(checked, workspace),
+        words=source_words(checked, workspace) if words is None else words,
         unreadable=checked.unreadable,
     )

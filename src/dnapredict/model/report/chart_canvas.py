@@ -42,8 +42,10 @@ def canvas(*, height: float, width: float = WIDTH, title: str = "") -> "tuple[Fi
 def svg_text(figure: "Figure", *, salt: str = "dnapredict") -> str:
     """The figure as SVG without a date; the same figure and salt give the same bytes."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     text = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": salt}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        # `Figure.savefig` draws twice, the first time only to lay the figure out, which drawing does anyway.
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return text.getvalue()

@@ -95,6 +95,18 @@ def _appearing(log: Path, pattern: re.Pattern[str], *, times: int) -> list[str]:
     raise AssertionError(f"no '{pattern.pattern}' in the log:\n" + log.read_text(encoding="utf-8", errors="replace"))
 
 
+def end(session: Any) -> None:
+    """End a session and the Java process behind it, which would pass its settings on to the next session here."""
+    from pyspark import SparkContext
+
+    gateway = session.sparkContext._gateway
+    session.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(60)
+    SparkContext._gateway = SparkContext._jvm = None
+
+
 def session_on(address: str, folder: Path) -> Any:
     """A session whose driver is this process. Its executors find dnapredict where this process does."""
     from pyspark.sql import SparkSession

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, cluster, is_there, session_on
+from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
 from tests.end_to_end.world import Trust
 
 import dnapredict
@@ -37,7 +37,7 @@ def session(tmp_path_factory):
         running = session_on(address, folder / "driver")
         running.conf.set(SETTING, "Asia/Tokyo")
         yield running
-        running.stop()
+        end(running)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Log a stored model with its run: signature, example and, for other machines, the code that it needs."""
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as installed
@@ -65,7 +66,7 @@ def log_model(store: TrackingStore, folder: Path, run_id: str, *, stored: Stored
     """
     # Given, or MLflow starts a process to infer them: 7 s for each training.
     needed = _dependencies() if with_code else [f"dnapredict=={installed('dnapredict')}"]
-    with store.alone(), mlflow.start_run(run_id=run_id):
+    with store.alone(), _without_bytecode(), mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name=f"{MODEL_NAME}-{stored.digest[:8]}",
             python_model=str(_SCRIPT),
@@ -83,6 +84,16 @@ def log_model(store: TrackingStore, folder: Path, run_id: str, *, stored: Stored
             },
         )
     return str(logged.model_id)
+
+
+@contextlib.contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """MLflow runs the script in the folder of the model, where no compiled copy belongs: nothing would verify it."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def example_rows() -> pd.DataFrame:

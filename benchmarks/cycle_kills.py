@@ -7,6 +7,7 @@ temporary folder is left in the home. `python -m benchmarks.cycle_kills [--kills
 """
 
 import argparse
+import datetime
 import json
 import os
 import random
@@ -25,12 +26,12 @@ from dnapredict.registry import CHAMPION, Registry
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
 APPOINTMENTS = 20_000
 DECISION = 13
-SIGNED = ("--name", "A. Reviewer", "--role", "Equality lead", "--reason", "Read by the panel.", "--decision", "approve")
+SIGNED = ("--name", "A. Reviewer", "--role", "Equality lead", "--reason", "Read by the panel.")
 
 
 def program(*arguments: object) -> list[str]:
     """The words that run dnapredict with these arguments."""
-    return [sys.executable, "-c", "from dnapredict.cli.program import app; app()", *map(str, arguments)]
+    return [sys.executable, "-c", "from dnapredict.cli import main; main()", *map(str, arguments)]
 
 
 def run(*arguments: object, wanted: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
@@ -45,14 +46,16 @@ def made_home(place: Path) -> tuple[Path, Path, Path]:
     """A home with a champion, an extract that it did not learn from, and a configuration."""
     extract, home, config = place / "extract.parquet", place / "home", place / "config.toml"
     config.write_text(QUICK, encoding="utf-8")
+    until = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=60)
     for step in (
         ("simulate", extract, "--appointments", APPOINTMENTS, "--seed", 5),
         ("train", extract, "--home", home, "--config", config),
         ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
-        ("sign", place / "report", *SIGNED, "--home", home),
+        # A small trust may fail its audit: conditions put its model into use all the same, for a time.
+        ("sign", place / "report", *SIGNED, "--decision", "conditions", "--until", until, "--home", home),
         ("promote", "1", "--home", home),
     ):
-        run(*step)
+        run(*step, wanted=(0, DECISION) if step[0] == "audit" else (0,))
     later = place / "later.parquet"
     pq.write_table(pq.read_table(extract).slice(1), later)
     return home, later, config

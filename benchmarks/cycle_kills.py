@@ -116,7 +116,7 @@ def main() -> None:
         print(f"the same findings as undisturbed: {findings(home) == findings(undisturbed)}")
         print(f"versions {[each['version'] for each in versions]}; champion {registry.version_of(CHAMPION)}")
         print(f"run again: {'This cycle was done before' in again.stderr}; ended alike: {expected.returncode}")
-        print(f"doctor: {doctor.stdout.strip().splitlines()[-1]}; files left behind: {len(left)}")
+        print(f"doctor: {doctor.stderr.strip().splitlines()[-1]}; files left behind: {len(left)}")
 
 
 def findings(home: Path) -> list[tuple[str, list[str]]]:

@@ -74,7 +74,7 @@ def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(page: Page, s
 
 
 def resized(page: Page, *widths: int) -> Iterator[int]:
-    """The widths, with the page that is open laid out anew for each of them."""
+    """Resize the open page to each width, and yield the width."""
     for width in widths:
         page.set_viewport_size({"width": width, "height": 800})
         yield width

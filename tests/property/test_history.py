@@ -27,7 +27,8 @@ appointment = st.fixed_dictionaries(
     }
 )
 appointments = st.lists(appointment, min_size=2, max_size=14)
-# Factors are built anew for each appointment of the list, whose future is turned round. Two of one patient show a leak.
+# Shorter lists, because factors are computed once for each appointment, each time with later outcomes inverted. Two
+# appointments of one patient are enough to show a leak.
 few_appointments = st.lists(appointment, min_size=2, max_size=7)
 
 
@@ -65,7 +66,7 @@ def known_at(row: dict) -> datetime.datetime:
 
 
 def with_another_future(table: pa.Table, appointment_id: str) -> pa.Table:
-    """The same table where every outcome not known when `appointment_id` is scored has been turned round."""
+    """The same table where every outcome not known when `appointment_id` is scored is inverted."""
     rows = table.to_pylist()
     cut_off = scored_at(next(row for row in rows if row["appointment_id"] == appointment_id))
     for row in rows:

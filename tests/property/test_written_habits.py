@@ -1,4 +1,4 @@
-"""Lists with the habits of administration systems: every row is accounted for and every guess is told."""
+"""Lists as administration systems write them: every row is accounted for, and every assumption is reported."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counts and times of all workers by known addresses, and nothing of a caller's."""
+"""Metrics for Prometheus: counts and times of all workers by known routes, and no value that a caller sent."""
 
 import datetime
 import re
@@ -16,7 +16,7 @@ from dnapredict.service.prometheus_metrics import exposition
 MARK = "zebra-4711"
 
 
-def told_by(service: Running) -> str:
+def scrape(service: Running) -> str:
     with urllib.request.urlopen(service.address + "/metrics", timeout=20) as answer:  # noqa: S310
         return str(answer.read().decode())
 
@@ -37,31 +37,31 @@ def test_all_workers_are_counted_together_by_known_addresses(service: Running) -
         assert score(service)[0] == 200
     for path in (f"/{MARK}", f"/v1/lists/{MARK}", f"/v1/lists/{MARK}?form={MARK}"):
         ask(port_of(service), "GET", path)
-    told = told_by(service)
+    text = scrape(service)
     counted = {
         (found[1], found[2]): float(found[3])
-        for found in re.finditer(r'dnapredict_requests_total{route="(.*?)",status="(.*?)"} (\S+)', told)
+        for found in re.finditer(r'dnapredict_requests_total{route="(.*?)",status="(.*?)"} (\S+)', text)
     }
     assert counted["/v1/score", "200"] == 12
     assert counted["other", "404"] == 1
     assert counted["/v1/lists/{list_id}", "404"] == 2
-    assert 'dnapredict_request_seconds_bucket{le="+Inf",route="/v1/score"} 12.0' in told
-    assert MARK not in told
+    assert 'dnapredict_request_seconds_bucket{le="+Inf",route="/v1/score"} 12.0' in text
+    assert MARK not in text
 
 
-def gauges(told: str) -> dict[str, float]:
+def gauges(text: str) -> dict[str, float]:
     """The gauges of the monitor, of version 7."""
-    found = re.finditer(r'^dnapredict_monitor_(\w+){model_version="7"} (\S+)$', told, re.MULTILINE)
+    found = re.finditer(r'^dnapredict_monitor_(\w+){model_version="7"} (\S+)$', text, re.MULTILINE)
     return {each[1]: float(each[2]) for each in found}
 
 
-def test_the_last_monitor_run_is_told_by_every_worker_and_once(service: Running, home: Path) -> None:
-    assert "dnapredict_monitor" not in told_by(service)
+def test_every_worker_reports_the_last_monitor_run_once(service: Running, home: Path) -> None:
+    assert "dnapredict_monitor" not in scrape(service)
     state = monitored(home)  # while the service runs
-    told = [told_by(service) for _ in range(6)]  # more than there are workers
+    scrapes = [scrape(service) for _ in range(6)]  # more scrapes than workers, so that each worker answers
     monitored(home, alarms=(), level=None)
-    later = told_by(service)
-    for each in told:
+    later = scrape(service)
+    for each in scrapes:
         assert gauges(each) == {
             "level_ratio": 1.312,
             "reach_ratio": 0.25,

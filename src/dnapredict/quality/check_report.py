@@ -188,7 +188,7 @@ def report_of(
 ) -> Report:
     """The report of an extract that was checked against the contract, with the policy's small-number rule.
 
-    `labels` are the faults of its outcomes and `words` what was read as codes, where they are known already.
+    `labels` are the faults of its outcomes, and `words` the result of `source_words`, if they were computed before.
     """
     if labels is None:
         labels = extract_label_faults(checked, workspace, extract=extract, setting=setting)

@@ -231,9 +231,9 @@ def word_sentences(words: Sequence[SourceWord], *, rule: Disclosure) -> Iterator
     by_column: dict[str, list[str]] = {}
     for each in published_words(words, rule):
         by_column.setdefault(each.column, []).append(f'"{each.word}" = {each.code}')
-    for column, told in by_column.items():
-        more = f", and {len(told) - _MOST_TOLD:,} more" if len(told) > _MOST_TOLD else ""
-        yield f"{column}: words read as codes: {', '.join(told[:_MOST_TOLD])}{more}. Confirm them."
+    for column, pairs in by_column.items():
+        more = f", and {len(pairs) - _MOST_TOLD:,} more" if len(pairs) > _MOST_TOLD else ""
+        yield f"{column}: words read as codes: {', '.join(pairs[:_MOST_TOLD])}{more}. Confirm them."
 
 
 def patient_number_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:

@@ -57,7 +57,7 @@ def source_words(checked: Checked, workspace: Workspace) -> tuple[SourceWord, ..
     origins = [(column, origin) for column in COLUMNS if (origin := _origin_of_words(column, checked, extract))]
     if not origins:
         return ()
-    # The extract may be a view of a file with joins, which each query reads anew: all columns are read at once.
+    # One query for all columns: if the extract is a view that joins files, every query reads the files again.
     texts = {column.name: value_before_translation(extract, origin).cast("string") for column, origin in origins}
     kept = workspace.compute(str(workspace.backend.compile(extract.select(**texts))))
     return tuple(
@@ -99,9 +99,9 @@ def _distinct(written: ir.Value, column: Column, origin: ColumnSource, *, zone: 
     counted = written.name("word").as_table()
     counted = counted.group_by("word").agg(rows=counted.count())
     counted = counted.filter(counted.word.notnull()).order_by(counted.rows.desc(), counted.word).limit(_MOST_WORDS)
-    # Kept as a table: parsing names its text many times, and DuckDB would plan the translations for each of them.
-    told = counted.mutate(text=translated(counted.word, origin))
-    kept = workspace.compute(str(workspace.backend.compile(told)))
+    # Stored as a table: the parsing expression contains its text many times, and DuckDB would plan every copy.
+    texts = counted.mutate(text=translated(counted.word, origin))
+    kept = workspace.compute(str(workspace.backend.compile(texts)))
     value = parse(kept.text, column, zone=zone).value
     return kept.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
 
@@ -147,7 +147,7 @@ def profile(
     zone
         The clinic's clock, as a name of the IANA database such as Europe/London.
     words
-        What `source_words` gives, where it was asked already.
+        The result of `source_words`, if it was computed before.
     """
     return Profile(
         rows=checked.total,

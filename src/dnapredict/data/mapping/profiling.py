@@ -95,7 +95,7 @@ class ColumnProfiler:
         self._table = table
         self._workspace = workspace
         self._counts: dict[str, dict[str, int]] = {}
-        # Whether a column is read as a date takes long to find out, and is asked for several contract columns.
+        # Cached, because parsing a column as dates is slow and several contract columns need the result.
         self._read: dict[str, bool] = {}
         self._patterns: dict[str, str | None] = {}
 
@@ -121,7 +121,7 @@ class ColumnProfiler:
         return self._patterns[name]
 
     def _possible_patterns(self, name: str) -> list[str]:
-        """The patterns that a few cells with a digit fit, in one query: the others need not be tried on every row."""
+        """The patterns that fit the first cells with a digit, found by one query; only these are tested on all rows."""
         tried = ", ".join(f"bool_and(try_strptime(value, '{pattern}') IS NOT NULL)" for pattern in _PATTERNS)
         fits = self._workspace.fetch(
             f"SELECT [{tried}] AS fits FROM (SELECT {_text(name)} AS value FROM {self._table.get_name()} "
@@ -209,7 +209,7 @@ class ColumnProfiler:
         parsed = parse(self._table[name], column("starts_at"), zone="UTC")
         # A year of two digits is read as one of antiquity: 01/03/26 as 26 March of the year 1.
         antique = (parsed.value.year() < _FIRST_YEAR).fill_null(False)
-        # A word such as Total below the list is no date in any format, and its row is reported when it is read.
+        # A cell without a digit, such as Total below the list, is no date in any format. Its row is reported later.
         may_be_date = self._table[name].cast("string").re_search("[0-9]").fill_null(False)
         wrong = (parsed.unreadable & may_be_date) | antique
         counted = self._table.agg(wrong=wrong.sum(), dates=may_be_date.sum(), words=parsed.unreadable.sum())

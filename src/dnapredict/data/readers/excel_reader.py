@@ -99,7 +99,7 @@ def _number(value: float) -> str:
 
 _RANGE: Final = re.compile(rb"<(?:\w+:)?mergeCell\b[^>]{0,200}?\bref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})[\"']")
 # No sheet has such a cell address, and filling the gap up to it would take all memory.
-_IMPOSSIBLE: Final = re.compile(rb"r=(?<=\Wr=)[\"'](?:[A-Z]{4,}\d*|[A-Z]*\d{8,})[\"']")
+_IMPOSSIBLE: Final = re.compile(rb"\br=[\"'](?:[A-Z]{4,}\d*|[A-Z]*\d{8,})[\"']")
 _PIECE: Final = 1_048_576
 # Longer than any matching tag, so that none is missed between two pieces.
 _OVERLAP: Final = 512

@@ -157,7 +157,7 @@ class ListScoring:
                 mapping = self._mapping_for(read.table) or self._mapping
                 kept = self._score(read.table, name=read.name, mapping=mapping, upload_hash=upload_hash)
                 if not _has_scored(kept):
-                    # What its columns mean may have been said wrongly, so it is asked again.
+                    # The mapping of its columns may be wrong, so the team is asked for it again.
                     self._mappings.forget(own_team(), columns_of_file(read.table))
         return kept
 

@@ -24,7 +24,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
-from dnapredict.errors import DataError
+from dnapredict.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.pipeline.rehearsal.demo_quarter import CallLog
@@ -148,6 +148,7 @@ def check(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     lists: EarlierLists = None,
+    engine: ComputeEngine = EngineName.DUCKDB,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Print a draft mapping for EXTRACT instead of checking it.")
     ] = False,
@@ -158,14 +159,19 @@ def check(
     than training/config.toml allows, or when the outcomes cannot be trained on.
     No patient's value is printed. With --suggest, drafts the mapping for an extract with other columns or codes.
 
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue, which the executors
+    read; the figures are the same.
+
     Example:  dnapredict check outpatients.csv --mapping training/mappings/pas.toml --report check.json
     """
     if suggest:
         from dnapredict.data.mapping.suggestion import suggest as draft_mapping
 
+        if engine is EngineName.SPARK:
+            raise UsageError("--suggest reads the columns and words of one file: leave out --engine spark.")
         typer.echo(draft_mapping(extract), nl=False)
         return
-    from dnapredict.pipeline.checking import check as check_extract
+    from dnapredict.pipeline import checking
     from dnapredict.quality.check_report import report_paths
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
@@ -175,7 +181,12 @@ def check(
     earlier = {f"--list {path}": path for path in lists or ()}
     inputs = {"EXTRACT": extract, "--mapping": mapping, "--config": config, **earlier}
     require_apart(setting, outputs=outputs, inputs=inputs)
-    result = check_extract(extract, setting=setting, say=say, out=report, lists=tuple(lists or ()))
+    if engine is EngineName.SPARK:
+        if lists:
+            raise UsageError("--list compares files of this machine with the extract: leave out --engine spark.")
+        result = checking.check_on_spark(str(extract), setting=setting, say=say, out=report)
+    else:
+        result = checking.check(extract, setting=setting, say=say, out=report, lists=tuple(lists or ()))
     for path in result.files:
         say(f"{path}: written.")
     result.require()

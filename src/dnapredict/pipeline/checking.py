@@ -1,8 +1,9 @@
 """Check an extract against the data contract, and report on it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -10,13 +11,22 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.validation.checked import Checked, Rejection
+from dnapredict.data.engine.portable_sql import SqlEngine
+from dnapredict.data.engine.spark_engine import spark_engine
+from dnapredict.data.readers.frames import SYNTHETIC_KEY
+from dnapredict.data.readers.table_file import is_synthetic
+from dnapredict.data.validation.checked import NOTHING_REJECTED, Checked, CheckedExtract, Rejection, require_sound
+from dnapredict.data.validation.spark_check import check_on_spark as validated_on_spark
 from dnapredict.pipeline.run_inputs import checked_extract, checked_lists, contract_sentences
+from dnapredict.pipeline.spark_verbs import rows_on_spark, source_name
 from dnapredict.quality.check_report import report_of, require_free, write_report
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
 from dnapredict.quality.quality_profile import source_words
 from dnapredict.quality.report_figures import LabelFault, Report
+
+if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
 
 
 @dataclass(frozen=True)
@@ -26,27 +36,25 @@ class ExtractCheck:
     Attributes
     ----------
     checked
-        Counts and rejected rows. Its `rows` live in the engine, which is closed: use only the counts,
-        `rejected` and `rejections`.
+        Counts and rejected rows. Its `rows` live in the engine, which is closed: use only the counts and `rejections`.
     labels
         Faults of the outcomes, some of which stop a training.
     report
         The figures of the check report, small counts hidden; None where none was asked for.
     files
         The JSON file and the page that were written.
+    rejected
+        `row_number`, `appointment_id` and `rule` of each rejected row; empty for a check on Spark, whose rejected rows
+        stay there.
     """
 
-    checked: Checked
+    checked: CheckedExtract
     setting: Setting
     source: str
     labels: tuple[LabelFault, ...] = ()
     report: Report | None = None
     files: tuple[Path, ...] = ()
-
-    @property
-    def rejected(self) -> pa.Table:
-        """`row_number`, `appointment_id` and `rule` of each rejected row."""
-        return self.checked.rejected
+    rejected: pa.Table = field(default_factory=lambda: NOTHING_REJECTED, repr=False)
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:
@@ -60,7 +68,8 @@ class ExtractCheck:
         ------
         DataError
         """
-        self.checked.require(max_rejected_share=self.setting.training.max_rejected_share, source=self.source)
+        limit = self.setting.training.max_rejected_share
+        require_sound(self.checked, max_rejected_share=limit, source=self.source)
         require_labels(self.labels, source=self.source)
 
 
@@ -100,22 +109,97 @@ def check(
         require_free(out)
     with Workspace() as workspace:
         checked = checked_extract(path, workspace, mapping=setting.mapping, say=say)
-        for sentence in contract_sentences(checked, source=path.name):
-            say(sentence)
-        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
-            say(f"  {sentence}")
-        for sentence in patient_number_sentences(checked, workspace, rule=rule):
-            say(f"  {sentence}")
-        words = source_words(checked, workspace)
-        for sentence in word_sentences(words, rule=rule):
-            say(f"  {sentence}")
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
-        labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
-        for fault in labels:
-            say(f"  {fault.found} {fault.action}")
-        report: Report | None = None
-        if with_report or out is not None:
-            report = report_of(checked, workspace, extract=path, setting=setting, labels=labels, words=words)
+        source = _Source(path.name, is_synthetic(path))
+        labels, report = _judged(
+            checked,
+            workspace,
+            source,
+            setting=setting,
+            say=say,
+            lists=earlier,
+            with_report=with_report or out is not None,
+        )
     files = write_report(report, out) if out is not None and report is not None else ()
-    return ExtractCheck(checked, setting, path.name, labels, report, files)
+    return ExtractCheck(checked, setting, path.name, labels, report, files, checked.rejected)
+
+
+def check_on_spark(
+    source: "str | SparkFrame",
+    *,
+    setting: Setting,
+    say: Callable[[str], None],
+    out: Path | None = None,
+    with_report: bool = False,
+) -> ExtractCheck:
+    """Check an extract on Apache Spark, as `check` does; only counts come to this process.
+
+    Parameters
+    ----------
+    source
+        A Parquet file, a folder of them, a table of the catalogue, or a data frame.
+    say, out, with_report
+        As for `check`.
+
+    Raises
+    ------
+    UsageError, DataError, ConfigurationError, StoreError
+        As `check`; also if Spark, Java or a package is missing, or Spark stops.
+    """
+    if out is not None:
+        require_free(out)
+    with spark_engine() as engine:
+        rows = rows_on_spark(engine, source)
+        name = source_name(source, "extract")
+        checked = validated_on_spark(rows, engine, mapping=setting.mapping, source=name)
+        facts = _Source(name, engine.every_file_says(rows, SYNTHETIC_KEY, "true"))
+        labels, report = _judged(
+            checked, engine, facts, setting=setting, say=say, with_report=with_report or out is not None
+        )
+    files = write_report(report, out) if out is not None and report is not None else ()
+    return ExtractCheck(checked, setting, name, labels, report, files)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The name of an extract, and whether its patients are made up."""
+
+    name: str
+    synthetic: bool
+
+
+def _judged(
+    checked: CheckedExtract,
+    engine: SqlEngine,
+    source: _Source,
+    *,
+    setting: Setting,
+    say: Callable[[str], None],
+    with_report: bool,
+    lists: Sequence[Checked] = (),
+) -> tuple[tuple[LabelFault, ...], Report | None]:
+    """Faults of the outcomes, and the report if it is wanted, from counts that `engine` makes."""
+    for sentence in contract_sentences(checked, source=source.name):
+        say(sentence)
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    for sentence in unknown_value_sentences(checked, engine, rule=rule):
+        say(f"  {sentence}")
+    for sentence in patient_number_sentences(checked, engine, rule=rule):
+        say(f"  {sentence}")
+    words = source_words(checked, engine)
+    for sentence in word_sentences(words, rule=rule):
+        say(f"  {sentence}")
+    labels = extract_label_faults(checked, engine, synthetic=source.synthetic, setting=setting, lists=lists)
+    for fault in labels:
+        say(f"  {fault.found} {fault.action}")
+    if not with_report:
+        return labels, None
+    return labels, report_of(
+        checked,
+        engine,
+        extract=source.name,
+        synthetic=source.synthetic,
+        setting=setting,
+        labels=labels,
+        words=words,
+    )

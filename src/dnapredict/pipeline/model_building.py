@@ -15,6 +15,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import require_apart, write_atomically
+from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
@@ -110,7 +111,7 @@ def train(
         for sentence in unknown_value_sentences(checked, workspace, rule=rule):
             say(f"WARNING: {sentence}")
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
-        labels = extract_label_faults(checked, workspace, extract=path, setting=setting, lists=earlier)
+        labels = extract_label_faults(checked, workspace, synthetic=is_synthetic(path), setting=setting, lists=earlier)
         for fault in labels:
             if not fault.stops:
                 say(f"WARNING: {fault.found} {fault.action}")

@@ -16,7 +16,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import Checked, CheckedExtract
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import fed_by
 from dnapredict.features.matrix import Matrix, Past, build
@@ -170,7 +170,7 @@ def _git(folder: Path, *words: str) -> str:
     return answer.stdout.strip()
 
 
-def contract_sentences(checked: Checked, *, source: str) -> Iterator[str]:
+def contract_sentences(checked: CheckedExtract, *, source: str) -> Iterator[str]:
     """How many rows keep the contract, and which rules the others break; never a value."""
     yield f"{source}: {checked.kept:,} of {checked.total:,} rows keep the contract."
     for sentence in checked.ingest.sentences:

@@ -67,12 +67,18 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
 def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
     """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
     name = source if isinstance(source, str) else "extract"
-    checked = check_on_spark(_rows_of(engine, source), engine, mapping=setting.mapping, source=name)
+    checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=setting.mapping, source=name)
     require_sound(checked, max_rejected_share=setting.training.max_rejected_share, source=name)
     return checked
 
 
-def _rows_of(engine: SparkEngine, source: "str | SparkFrame") -> "SparkFrame":
+def source_name(source: "str | SparkFrame", otherwise: str) -> str:
+    """What messages and reports call a table: the last part of its path, its name in the catalogue, or `otherwise`."""
+    return Path(source).name if isinstance(source, str) else otherwise
+
+
+def rows_on_spark(engine: SparkEngine, source: "str | SparkFrame") -> "SparkFrame":
+    """The numbered rows of a Parquet file, a folder of them, a table of the catalogue, or a data frame."""
     if isinstance(source, str):
         return engine.read(source, number=ROW_NUMBER)
     return engine.adopted(source, number=ROW_NUMBER)
@@ -127,7 +133,7 @@ def score_on_spark(
     with spark_engine() as engine:
         engine.require_replaceable(out, first_columns=SCORED_COLUMNS, holds="scores")
         name = source if isinstance(source, str) else "list"
-        checked = check_on_spark(_rows_of(engine, source), engine, mapping=mapping, source=name, future=True)
+        checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=mapping, source=name, future=True)
         setting = Setting(mapping, scorer.stored.manifest.provenance.config)
         past = None if history is None else _checked(engine, history, setting).rows
         scored = score_on_executors(

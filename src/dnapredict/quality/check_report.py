@@ -13,10 +13,10 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.contract import codes
-from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
 from dnapredict.quality.label_checks import extract_label_faults
@@ -178,21 +178,26 @@ def _is_report(figures: Path) -> bool:
 
 
 def report_of(
-    checked: Checked,
-    workspace: Workspace,
+    checked: CheckedExtract,
+    workspace: SqlEngine,
     *,
-    extract: Path,
+    extract: Path | str,
     setting: Setting,
+    synthetic: bool | None = None,
     labels: tuple[LabelFault, ...] | None = None,
     words: tuple[SourceWord, ...] | None = None,
 ) -> Report:
     """The report of an extract that was checked against the contract, with the policy's small-number rule.
 
-    `labels` are the faults of its outcomes, and `words` the result of `source_words`, if they were computed before.
+    `extract` is its file, or the name of a table. `synthetic` says whether its patients are made up; by default the
+    file says it. `labels` are the faults of its outcomes, and `words` the result of `source_words`, if they were
+    computed before.
     """
+    if synthetic is None:
+        synthetic = is_synthetic(Path(extract))
     if labels is None:
-        labels = extract_label_faults(checked, workspace, extract=extract, setting=setting)
-    source = ReportSource(extract.name, is_synthetic(extract), setting.training.max_rejected_share, labels)
+        labels = extract_label_faults(checked, workspace, synthetic=synthetic, setting=setting)
+    source = ReportSource(Path(extract).name, synthetic, setting.training.max_rejected_share, labels)
     return publish_report(
         profile(checked, workspace, zone=setting.mapping.timezone, words=words),
         source=source,

@@ -11,7 +11,6 @@ import datetime
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,9 +20,8 @@ from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.contract import codes
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.readers.table_file import is_synthetic
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.engine.portable_sql import SqlEngine
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.errors import DataError
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.quality.extreme_shares import (
@@ -79,8 +77,8 @@ class _Checks:
 
 
 def label_faults(
-    checked: Checked,
-    workspace: Workspace,
+    checked: CheckedExtract,
+    workspace: SqlEngine,
     *,
     config: TrainingConfig,
     rule: Disclosure,
@@ -112,18 +110,19 @@ def label_faults(
 
 
 def extract_label_faults(
-    checked: Checked,
-    workspace: Workspace,
+    checked: CheckedExtract,
+    workspace: SqlEngine,
     *,
-    extract: Path,
+    synthetic: bool,
     setting: Setting,
-    lists: Sequence[Checked] = (),
+    lists: Sequence[CheckedExtract] = (),
 ) -> tuple[LabelFault, ...]:
-    """Faults of the outcomes of the extract in a file, with the policy's small-number rule and this machine's clock.
+    """Faults of the outcomes of an extract, with the policy's small-number rule and this machine's clock.
 
+    The calendar of a `synthetic` extract is made up, so that the clock says nothing about it.
     `lists` were drawn before the appointments; columns that have changed since are looked for.
     """
-    now = None if is_synthetic(extract) else datetime.datetime.now(datetime.UTC)
+    now = None if synthetic else datetime.datetime.now(datetime.UTC)
     rule, config = load(shipped("fairness/policy.toml"), Policy).disclosure, setting.training
     faults = label_faults(checked, workspace, config=config, rule=rule, now=now)
     changed = list_faults(checked, lists, workspace, config=config, rule=rule) if lists else ()

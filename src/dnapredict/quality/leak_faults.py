@@ -11,9 +11,9 @@ from typing import Final
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.contract.columns import COLUMNS, Role, never_factors
-from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.quality.extreme_shares import FALSE_ALARM, is_surely_above, is_surely_below
 from dnapredict.quality.outcome_counts import VALUES, LabelCounts, OutcomeLeak
@@ -70,7 +70,7 @@ class ListComparison:
 
 
 def list_changes(
-    checked: Checked, lists: Sequence[Checked], workspace: Workspace, *, labels: LabelRule
+    checked: CheckedExtract, lists: Sequence[CheckedExtract], workspace: SqlEngine, *, labels: LabelRule
 ) -> ListComparison:
     """Compare the kept rows of an extract with those of `lists`, by `appointment_id`.
 
@@ -146,7 +146,12 @@ def _harm(column: str) -> str:
 
 
 def list_faults(
-    checked: Checked, lists: Sequence[Checked], workspace: Workspace, *, config: TrainingConfig, rule: Disclosure
+    checked: CheckedExtract,
+    lists: Sequence[CheckedExtract],
+    workspace: SqlEngine,
+    *,
+    config: TrainingConfig,
+    rule: Disclosure,
 ) -> tuple[LabelFault, ...]:
     """Columns that differ from lists drawn before the appointments, with differences associated with the outcome.
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind, Role
-from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.engine.portable_sql import SqlEngine
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.quality.extreme_shares import MissedCounts, extreme_groups
 
@@ -86,7 +86,7 @@ class LabelCounts:
 
 
 def label_counts(
-    checked: Checked, workspace: Workspace, *, labels: LabelRule, now: datetime.datetime | None
+    checked: CheckedExtract, workspace: SqlEngine, *, labels: LabelRule, now: datetime.datetime | None
 ) -> LabelCounts:
     """Count the kept rows of an extract.
 
@@ -99,7 +99,7 @@ def label_counts(
     missed, attended = _list(labels.dna_codes), _list(labels.came_codes)
     instant = "TIMESTAMP '9999-12-31'" if now is None else f"TIMESTAMP '{now.astimezone(datetime.UTC):%Y-%m-%d %H:%M}'"
     found = workspace.fetch(
-        "SELECT starts_local::DATE AS day, starts_local::DATE - booked_local::DATE AS lead, "
+        f"SELECT starts_local::DATE AS day, {_LEAD} AS lead, "
         "grouping(starts_local::DATE) AS by_lead, count(*) AS rows, "
         f"count(*) FILTER (outcome_code IN ({attended})) AS attended, "
         f"count(*) FILTER (outcome_code IN ({missed})) AS missed, "
@@ -108,13 +108,17 @@ def label_counts(
         f"AND (starts_at > {instant} OR recorded_at > {instant})) AS after_now, "
         f"max(booked_local) FILTER (booked_at <= {instant}) AS last_booking "
         f"FROM {checked.rows.get_name()} "
-        "GROUP BY GROUPING SETS ((starts_local::DATE), (starts_local::DATE - booked_local::DATE)) ORDER BY day, lead"
+        f"GROUP BY GROUPING SETS ((starts_local::DATE), ({_LEAD})) ORDER BY day, lead"
     ).to_pylist()
     names = ("day", "rows", "attended", "missed", "not_applicable", "after_now")
     days = tuple(DayCounts(*(row[name] for name in names)) for row in found if not row["by_lead"])
     leads = {row["lead"]: row["attended"] + row["missed"] for row in found if row["by_lead"]}
     bookings = [row["last_booking"].date() for row in found if row["last_booking"] is not None]
     return LabelCounts(days, leads, max(bookings, default=None), "outcome_code" in checked.present)
+
+
+# A difference of dates is a number in DuckDB and an interval in Spark.
+_LEAD: Final = "date_diff('day', booked_local::DATE, starts_local::DATE)"
 
 
 def _list(values: tuple[str, ...]) -> str:
@@ -174,7 +178,9 @@ class _Group:
     missed: int
 
 
-def outcome_leaks(checked: Checked, workspace: Workspace, *, labels: LabelRule, known: int) -> tuple[OutcomeLeak, ...]:
+def outcome_leaks(
+    checked: CheckedExtract, workspace: SqlEngine, *, labels: LabelRule, known: int
+) -> tuple[OutcomeLeak, ...]:
     """Columns in which some value, or missingness, occurs with only one outcome, beyond chance.
 
     Parameters
@@ -195,28 +201,31 @@ def outcome_leaks(checked: Checked, workspace: Workspace, *, labels: LabelRule, 
 
 
 _WHOLE: Final = ""
+# A multiplicative hash (Knuth 6.4), the same by every engine: rows that follow each other get far numbers.
+_DRAWN: Final = "((row_number % 4294967296 * 2654435761) % 4294967296 // 65536)"
 
 
-def _groups(checked: Checked, workspace: Workspace, *, labels: LabelRule, parts: int) -> list[_Group]:
+def _groups(checked: CheckedExtract, workspace: SqlEngine, *, labels: LabelRule, parts: int) -> list[_Group]:
     """Each value of each column with its rows, and a group of all rows."""
     columns = [column for column in COLUMNS if column.name in checked.present and _is_searched(column)]
     known = ", ".join(f"'{code}'" for code in (*labels.dna_codes, *labels.came_codes))
     missed = ", ".join(f"'{code}'" for code in labels.dna_codes)
     values = ", ".join(f"{_value(column)} AS {column.name}" for column in columns)
-    part = f" AND hash(row_number) % {parts} = 0" if parts > 1 else ""
+    part = f" AND {_DRAWN} % {parts} = 0" if parts > 1 else ""
     searched = workspace.compute(
         f"SELECT outcome_code IN ({missed}) AS missed_, {values} FROM {checked.rows.get_name()} "
         f"WHERE outcome_code IN ({known}){part}"
     ).get_name()
-    counts = f"count(*) AS n, count(*) FILTER (missed_) AS m FROM {searched}"
-    # Values of few rows stay in the engine: a text column may have very many.
-    queries = [
-        f"SELECT '{column.name}' AS name, {column.name}::VARCHAR AS value, {counts} "
-        f"GROUP BY {column.name} HAVING n >= {_SMALLEST_GROUP}"
-        for column in columns
-    ]
-    whole = f"SELECT '{_WHOLE}' AS name, NULL AS value, {counts} HAVING n > 0"
-    found = workspace.fetch(f"SELECT * FROM ({' UNION ALL '.join([whole, *queries])}) ORDER BY name, value").to_pylist()
+    names = [column.name for column in columns]
+    name = " ".join(f"WHEN grouping({each}) = 0 THEN '{each}'" for each in names)
+    value = " ".join(f"WHEN grouping({each}) = 0 THEN {each}::VARCHAR" for each in names)
+    # One pass for all columns. Values of few rows stay in the engine: a text column may have very many.
+    found = workspace.fetch(
+        f"SELECT * FROM (SELECT CASE {name} ELSE '{_WHOLE}' END AS name, CASE {value} END AS value, count(*) AS n, "
+        f"count(*) FILTER (missed_) AS m FROM {searched} "
+        f"GROUP BY GROUPING SETS ((), {', '.join(f'({each})' for each in names)})) "
+        f"WHERE n >= {_SMALLEST_GROUP} OR (name = '{_WHOLE}' AND n > 0) ORDER BY name, value"
+    ).to_pylist()
     return [_Group(row["name"], row["value"], row["n"], row["m"]) for row in found]
 
 

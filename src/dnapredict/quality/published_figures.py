@@ -11,10 +11,10 @@ from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.contract.columns import COLUMNS
 from dnapredict.data.contract.columns import column as contract_column
-from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.mapping.pseudonyms import TEMPORARY, UNLINKED
 from dnapredict.data.small_numbers import publish_count, second_suppression
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.data.validation.rules import NOT_A_FAULT, sentence_of
 from dnapredict.quality.factor_availability import factor_availability
 from dnapredict.quality.quality_findings import findings, remedy
@@ -205,7 +205,7 @@ def _missed(groups: tuple[MissedByGroup, ...], rule: Disclosure) -> tuple[Missed
 _MOST_TOLD: Final = 12
 
 
-def unknown_value_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
+def unknown_value_sentences(checked: CheckedExtract, workspace: SqlEngine, *, rule: Disclosure) -> Iterator[str]:
     """One sentence for each column with unreadable cells, and for each coded column with values that are no codes.
 
     A value is told where it can be no patient's (`quality.record_quality`), with its count, small counts
@@ -236,7 +236,7 @@ def word_sentences(words: Sequence[SourceWord], *, rule: Disclosure) -> Iterator
         yield f"{column}: words read as codes: {', '.join(pairs[:_MOST_TOLD])}{more}. Confirm them."
 
 
-def patient_number_sentences(checked: Checked, workspace: Workspace, *, rule: Disclosure) -> Iterator[str]:
+def patient_number_sentences(checked: CheckedExtract, workspace: SqlEngine, *, rule: Disclosure) -> Iterator[str]:
     """How many rows have a temporary number or none of a person, and how many numbers occur in two forms."""
     if "patient_id" not in checked.present:
         return
@@ -276,5 +276,6 @@ FROM {{rows}}
 """
 _TWO_FORMS: Final = """
 SELECT count(DISTINCT patient_id) AS n FROM {rows} WHERE patient_id IN (
-    SELECT ltrim(patient_id, '0') FROM {rows} WHERE starts_with(patient_id, '0') AND patient_id SIMILAR TO '0[0-9]+')
+    SELECT ltrim(patient_id, '0') FROM {rows}
+    WHERE starts_with(patient_id, '0') AND regexp_matches(patient_id, '^0[0-9]+$'))
 """

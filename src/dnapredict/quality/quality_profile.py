@@ -6,15 +6,18 @@ from typing import Final
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dnapredict.config.mapping_config import ColumnSource
 from dnapredict.data.contract.columns import COLUMNS, Column, Kind
 from dnapredict.data.contract.descriptions import described_code, whole_code
 from dnapredict.data.contract.parsing import parse
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.mapping.apply_mapping import source_of, translated, value_before_translation
 from dnapredict.data.mapping.ingest import IngestReport
-from dnapredict.data.validation.checked import Checked, Rejection, UnreadableCells
+from dnapredict.data.validation.checked import CheckedExtract, Rejection, UnreadableCells
 from dnapredict.quality.record_quality import (
     ExtractMonth,
     MissedByGroup,
@@ -46,7 +49,7 @@ class SourceWord:
     rows: int
 
 
-def source_words(checked: Checked, workspace: Workspace) -> tuple[SourceWord, ...]:
+def source_words(checked: CheckedExtract, engine: SqlEngine) -> tuple[SourceWord, ...]:
     """Every word that became a code, by column in the contract's order, the most frequent first.
 
     Codes that are written as codes are left out, and so are texts that became none.
@@ -59,18 +62,26 @@ def source_words(checked: Checked, workspace: Workspace) -> tuple[SourceWord, ..
         return ()
     # One query for all columns: if the extract is a view that joins files, every query reads the files again.
     texts = {column.name: value_before_translation(extract, origin).cast("string") for column, origin in origins}
-    kept = workspace.compute(str(workspace.backend.compile(extract.select(**texts))))
-    return tuple(
-        word
-        for column, origin in origins
-        for word in _words_of(kept[column.name], column, origin, zone=checked.mapping.timezone, workspace=workspace)
-    )
+    kept = engine.compute_expression(extract.select(**texts)).get_name()
+    counted = engine.fetch(" UNION ALL ".join(_distinct(column.name, kept) for column, _ in origins))
+    with Workspace() as workspace:
+        return tuple(
+            word
+            for column, origin in origins
+            for word in _words_of(
+                counted.filter(pc.equal(counted["name"], column.name)),
+                column,
+                origin,
+                zone=checked.mapping.timezone,
+                workspace=workspace,
+            )
+        )
 
 
-def _origin_of_words(column: Column, checked: Checked, extract: ir.Table) -> ColumnSource | None:
+def _origin_of_words(column: Column, checked: CheckedExtract, extract: ir.Table) -> ColumnSource | None:
     """Where the cells of a column that may hold words come from; None for any other column."""
     origin = source_of(column.name, extract.columns, checked.mapping) if column.name in checked.present else None
-    is_described = any(each.column == column.name and each.code for each in checked.texts)
+    is_described = column.name in checked.described_columns
     if origin is None or not _may_hold_words(column, origin, is_described=is_described):
         return None
     is_text = column.kind is not Kind.BOOLEAN or value_before_translation(extract, origin).type().is_string()
@@ -78,11 +89,12 @@ def _origin_of_words(column: Column, checked: Checked, extract: ir.Table) -> Col
 
 
 def _words_of(
-    written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace
+    counted: pa.Table, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace
 ) -> Iterator[SourceWord]:
-    for row in workspace.backend.to_pyarrow(
-        _distinct(written, column, origin, zone=zone, workspace=workspace)
-    ).to_pylist():
+    if not counted.num_rows:
+        return
+    read = _with_values(counted, column, origin, zone=zone, workspace=workspace)
+    for row in workspace.backend.to_pyarrow(read).to_pylist():
         code, by = _code_of(row, column, origin)
         if code and by:
             yield SourceWord(column.name, row["word"], code, by, row["rows"])
@@ -94,13 +106,21 @@ def _may_hold_words(column: Column, origin: ColumnSource, *, is_described: bool)
     return column.kind is Kind.BOOLEAN and origin.filled is None
 
 
-def _distinct(written: ir.Value, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace) -> ir.Table:
+def _distinct(name: str, kept: str) -> str:
+    """Each different text of a column with its rows."""
+    return (
+        f"SELECT * FROM (SELECT '{name}' AS name, {name} AS word, count(*) AS rows FROM {kept} "
+        f"WHERE {name} IS NOT NULL GROUP BY {name} ORDER BY rows DESC, word LIMIT {_MOST_WORDS})"
+    )
+
+
+def _with_values(
+    counted: pa.Table, column: Column, origin: ColumnSource, *, zone: str, workspace: Workspace
+) -> ir.Table:
     """Each different text with its rows, and what the contract reads in it."""
-    counted = written.name("word").as_table()
-    counted = counted.group_by("word").agg(rows=counted.count())
-    counted = counted.filter(counted.word.notnull()).order_by(counted.rows.desc(), counted.word).limit(_MOST_WORDS)
     # Stored as a table: the parsing expression contains its text many times, and DuckDB would plan every copy.
-    texts = counted.mutate(text=translated(counted.word, origin))
+    words = workspace.keep(counted)
+    texts = words.mutate(text=translated(words.word, origin))
     kept = workspace.compute(str(workspace.backend.compile(texts)))
     value = parse(kept.text, column, zone=zone).value
     return kept.mutate(value=value.cast("string")).order_by(ibis.desc("rows"), "word")
@@ -138,7 +158,7 @@ class Profile:
 
 
 def profile(
-    checked: Checked, workspace: Workspace, *, zone: str, words: tuple[SourceWord, ...] | None = None
+    checked: CheckedExtract, workspace: SqlEngine, *, zone: str, words: tuple[SourceWord, ...] | None = None
 ) -> Profile:
     """Count the quality of an extract that was checked against the contract.
 

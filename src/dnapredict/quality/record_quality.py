@@ -13,13 +13,14 @@ from typing import Final
 from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import COLUMNS, NAMES, Column
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.engine.portable_sql import SqlEngine
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.quality.report_figures import Code, CodesNotKnown, Duplicates, TimeColumn
 
 _CANCELLED: Final = f"'{codes.CANCELLED_BY_PATIENT}', '{codes.CANCELLED_BY_PROVIDER}'"
 
 
-def duplicates(checked: Checked, workspace: Workspace) -> Duplicates:
+def duplicates(checked: CheckedExtract, workspace: SqlEngine) -> Duplicates:
     """Count repeated ids and repeated visits over the whole extract."""
     repeated = sum(each.count for each in checked.rejections if each.rule == "duplicate_appointment_id")
     if "patient_id" not in checked.present:
@@ -37,31 +38,40 @@ def duplicates(checked: Checked, workspace: Workspace) -> Duplicates:
 _NO_CLOCK: Final = {"booked_at": "00:00:00", "starts_at": "23:59:59", "recorded_at": "23:59:59"}
 
 
-def times_read(checked: Checked, workspace: Workspace, *, zone: str) -> tuple[TimeColumn, ...]:
+def times_read(checked: CheckedExtract, workspace: SqlEngine, *, zone: str) -> tuple[TimeColumn, ...]:
     """Every time column that the extract has, on the clock of `zone` (a name of the IANA database)."""
     named = [name for name in _NO_CLOCK if name in checked.present]
-    sql = " UNION ALL ".join(_of_column(name, checked.rows.get_name(), zone) for name in named)
-    found = {row["column"]: row for row in workspace.fetch(sql).to_pylist()}
-    return tuple(TimeColumn(**{**found[name], "column": name}) for name in named)
+    if not named:
+        return ()
+    # Counted by hour first: the zone's rules are applied to each hour and not to each row, and by DuckDB alone.
+    by_hour = workspace.fetch(" UNION ALL ".join(_by_hour(name, checked.rows.get_name()) for name in named))
+    with Workspace() as counting:
+        sql = _of_columns(counting.keep(by_hour).get_name(), zone)
+        found = {row["column"]: row for row in counting.fetch(sql).to_pylist()}
+    nothing = dict.fromkeys(("filled", "no_clock", "skipped", "twice", "night"), 0)
+    return tuple(TimeColumn(**{**nothing, **found.get(name, {}), "column": name}) for name in named)
 
 
-def _of_column(name: str, rows: str, zone: str) -> str:
-    """Counted by hour first, so that the zone's rules are applied once for each hour and not for each row."""
+def _by_hour(name: str, rows: str) -> str:
+    """The rows of each hour by the clinic's clock, and those without a clock time."""
     local = name.removesuffix("_at") + "_local"
+    return (
+        f"SELECT '{name}' AS name, date_trunc('hour', {local}) AS hour, count(*) AS n, "
+        f"count(*) FILTER ({local}::TIME = TIME '{_NO_CLOCK[name]}') AS no_clock "
+        f"FROM {rows} WHERE {local} IS NOT NULL GROUP BY date_trunc('hour', {local})"
+    )
+
+
+def _of_columns(by_hour: str, zone: str) -> str:
     return f"""
-    SELECT '{name}' AS column, coalesce(sum(n), 0)::BIGINT AS filled,
+    SELECT name AS column, coalesce(sum(n), 0)::BIGINT AS filled,
            coalesce(sum(no_clock), 0)::BIGINT AS no_clock,
            coalesce(sum(n) FILTER (timezone('{zone}', instant) <> hour), 0)::BIGINT AS skipped,
            coalesce(sum(n) FILTER (timezone('{zone}', instant) = hour AND hour IN (
                timezone('{zone}', instant - INTERVAL 1 HOUR), timezone('{zone}', instant + INTERVAL 1 HOUR)
            )), 0)::BIGINT AS twice,
            coalesce(sum(n - no_clock) FILTER (hour(hour) >= 22 OR hour(hour) < 6), 0)::BIGINT AS night
-    FROM (
-        SELECT date_trunc('hour', {local}) AS hour,
-               timezone('{zone}', date_trunc('hour', {local})) AS instant, count(*) AS n,
-               count(*) FILTER ({local}::TIME = TIME '{_NO_CLOCK[name]}') AS no_clock
-        FROM {rows} WHERE {local} IS NOT NULL GROUP BY hour
-    )"""
+    FROM (SELECT *, timezone('{zone}', hour) AS instant FROM {by_hour}) GROUP BY name"""
 
 
 BLANK = "blank"
@@ -87,7 +97,7 @@ class ExtractMonth:
     outcomes: Mapping[str, int]
 
 
-def months(checked: Checked, workspace: Workspace) -> tuple[ExtractMonth, ...]:
+def months(checked: CheckedExtract, workspace: SqlEngine) -> tuple[ExtractMonth, ...]:
     """Every month of the extract in order, counted in one pass."""
     names = [name for name in NAMES if name in checked.present]
     filled = [f'count("{name}") AS "filled_{name}"' for name in names]
@@ -128,10 +138,9 @@ iranian iraqi afghan latin american middle eastern
 _OF_DESCRIPTIONS: Final = frozenset(_DESCRIPTIONS.split())
 
 
-def unknown_codes(checked: Checked, workspace: Workspace) -> tuple[CodesNotKnown, ...]:
+def unknown_codes(checked: CheckedExtract, workspace: SqlEngine) -> tuple[CodesNotKnown, ...]:
     """The unknown codes of every coded column that has any, in the contract's order."""
-    unknown = {each.column for each in checked.texts if each.code is None}
-    return tuple(_unknown(each, checked, workspace) for each in COLUMNS if each.name in unknown)
+    return tuple(_unknown(each, checked, workspace) for each in COLUMNS if each.name in checked.unknown_columns)
 
 
 def _words(text: str) -> list[str]:
@@ -150,7 +159,7 @@ def _holds_none(column: Column) -> str:
     return f"{column.name} NOT IN ({known})"
 
 
-def _unknown(column: Column, checked: Checked, workspace: Workspace) -> CodesNotKnown:
+def _unknown(column: Column, checked: CheckedExtract, workspace: SqlEngine) -> CodesNotKnown:
     patients = "count(DISTINCT patient_id)" if "patient_id" in checked.present else "count(*)"
     found = workspace.fetch(
         f"SELECT {column.name} AS code, count(*) AS rows, {patients} AS patients, "
@@ -195,7 +204,7 @@ class SiteEthnicity:
     not_national: int
 
 
-def ethnicity_by_site(checked: Checked, workspace: Workspace) -> tuple[SiteEthnicity, ...]:
+def ethnicity_by_site(checked: CheckedExtract, workspace: SqlEngine) -> tuple[SiteEthnicity, ...]:
     """Every site with its kept rows, the largest first; empty where the extract has no ethnicity.
 
     An extract without sites, or with more than `_MOST_SITES`, counts as one site.
@@ -211,7 +220,7 @@ def ethnicity_by_site(checked: Checked, workspace: Workspace) -> tuple[SiteEthni
     )
 
 
-def _counted(checked: Checked, workspace: Workspace, *, site: str) -> list[dict[str, int]]:
+def _counted(checked: CheckedExtract, workspace: SqlEngine, *, site: str) -> list[dict[str, int]]:
     ethnic, known = "ethnic_category_code", _list(set(codes.ETHNIC_CATEGORY) - set(codes.UNKNOWN_ETHNICITY))
     declined, not_asked = codes.UNKNOWN_ETHNICITY[0], _list(codes.UNKNOWN_ETHNICITY[1:])
     patients = "approx_count_distinct(patient_id)" if "patient_id" in checked.present else "count(*)"
@@ -275,7 +284,7 @@ class MissedByGroup:
     any_sign: int
 
 
-def missed_by_group(checked: Checked, workspace: Workspace) -> tuple[MissedByGroup, ...]:
+def missed_by_group(checked: CheckedExtract, workspace: SqlEngine) -> tuple[MissedByGroup, ...]:
     """All, then by fifth of deprivation, then by ethnic group, over the kept rows."""
     found = workspace.fetch(_SQL.format(rows=checked.rows.get_name())).to_pylist()
     return tuple(MissedByGroup(**row) for row in found)
@@ -285,7 +294,7 @@ _MISSED: Final = ", ".join(f"'{code}'" for code in codes.MISSED)
 _SQL: Final = f"""
 WITH missed AS (
     SELECT row_number, patient_id, starts_at, outcome_code = '{codes.ARRIVED_TOO_LATE}' AS too_late,
-           starts_local::DATE - booked_local::DATE < {LITTLE_NOTICE_DAYS} AS little_notice,
+           date_diff('day', booked_local::DATE, starts_local::DATE) < {LITTLE_NOTICE_DAYS} AS little_notice,
            coalesce(((imd_decile + 1) // 2)::VARCHAR, '') AS fifth,
            CASE ethnic_category_code {_BROAD} ELSE '' END AS ethnic
     FROM {{rows}} WHERE outcome_code IN ({_MISSED})
@@ -294,7 +303,7 @@ WITH missed AS (
     WHERE outcome_code = '{codes.CANCELLED_BY_PROVIDER}' AND patient_id IS NOT NULL
 ), moved AS (
     SELECT DISTINCT missed.row_number FROM missed JOIN cancelled ON missed.patient_id = cancelled.patient_id
-    AND abs(date_diff('day', cancelled.starts_at, missed.starts_at)) <= {MOVED_WITHIN_DAYS}
+    AND abs(date_diff('day', cancelled.starts_at::DATE, missed.starts_at::DATE)) <= {MOVED_WITHIN_DAYS}
 ), signed AS (
     SELECT fifth, ethnic, little_notice, too_late, moved.row_number IS NOT NULL AS moved
     FROM missed LEFT JOIN moved ON missed.row_number = moved.row_number

@@ -157,6 +157,10 @@ class Workspace:
         self.backend.con.execute(f"CREATE TABLE {name} AS {_sql(query)}")
         return self.backend.table(name)
 
+    def compute_expression(self, expression: ir.Table) -> ir.Table:
+        """A table of the workspace that holds the result of an Ibis expression over its tables."""
+        return self.compute(str(self.backend.compile(expression)))
+
     def materialise(self, table: ir.Table) -> ir.Table:
         """The rows of a table or view as a table, which can be read many times at no cost."""
         return self.compute(f"FROM {table.get_name()}")

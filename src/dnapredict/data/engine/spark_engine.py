@@ -21,6 +21,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict import errors
+from dnapredict.data.engine.portable_sql import spark_sql
 from dnapredict.errors import DataError, DnapredictError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -145,9 +146,41 @@ class SparkEngine:
         """An Ibis expression over tables of this engine as a data frame."""
         return self.session.sql(str(self._backend.compile(table)))
 
-    def fetch(self, table: ir.Table) -> pa.Table:
-        """The result of an expression in this process: only for what does not grow with the rows."""
-        return self.frame(table).toArrow()
+    def fetch(self, query: ir.Table | str) -> pa.Table:
+        """The result of an expression, or of SQL in DuckDB's dialect, in this process.
+
+        Only for what does not grow with the rows.
+        """
+        frame = self.session.sql(spark_sql(query)) if isinstance(query, str) else self.frame(query)
+        return frame.toArrow()
+
+    def compute(self, query: str) -> ir.Table:
+        """A table of the result of SQL in DuckDB's dialect, which the executors keep until the engine is closed."""
+        return self.keep(self.session.sql(spark_sql(query)))
+
+    def compute_expression(self, expression: ir.Table) -> ir.Table:
+        """A table of the result of an Ibis expression, which the executors keep until the engine is closed."""
+        return self.keep(expression)
+
+    def every_file_says(self, rows: "DataFrame", name: str, value: str) -> bool:
+        """Whether the metadata of each Parquet file behind `rows` has `value` for the key `name`."""
+        files = rows.inputFiles()
+        return bool(files) and all(self._says(file, name, value) for file in files)
+
+    def _says(self, file: str, name: str, value: str) -> bool:
+        # Spark keeps nothing of what a file says beside its columns; its Parquet reader does.
+        session: Any = self.session
+        parquet = session._jvm.org.apache.parquet.hadoop  # noqa: SLF001
+        path = session._jvm.org.apache.hadoop.fs.Path(file)  # noqa: SLF001
+        configuration = session._jsc.hadoopConfiguration()  # noqa: SLF001
+        try:
+            footer = parquet.ParquetFileReader.open(parquet.util.HadoopInputFile.fromPath(path, configuration))
+        except Exception:  # noqa: BLE001 - a file of a table that is no Parquet
+            return False
+        try:
+            return bool(footer.getFileMetaData().getKeyValueMetaData().get(name) == value)
+        finally:
+            footer.close()
 
     def count(self, table: ir.Table) -> int:
         """Rows of a table."""

@@ -6,7 +6,7 @@ column of patients' numbers by an id of the row; each different text is looked u
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -229,6 +229,9 @@ class Rejection:
         return f"{self.count:,} {noun}: {sentence_of(self.rule)} ({noun} {rows}{more})"
 
 
+NOTHING_REJECTED: Final = pa.schema(
+    [(ROW_NUMBER, pa.int64()), ("appointment_id", pa.string()), ("rule", pa.string())]
+).empty_table()
 NO_OPT_OUTS: Final = pa.schema([("appointment_id", pa.string()), ("patient_id", pa.string())]).empty_table()
 
 
@@ -280,6 +283,16 @@ class Checked:
         return self.total - int(self.rejected.num_rows)
 
     @property
+    def described_columns(self) -> frozenset[str]:
+        """Coded columns in which a description was replaced by its code."""
+        return frozenset(each.column for each in self.texts if each.code)
+
+    @property
+    def unknown_columns(self) -> frozenset[str]:
+        """Coded columns with a value that is no code and describes none."""
+        return frozenset(each.column for each in self.texts if each.code is None)
+
+    @property
     def rejections(self) -> tuple[Rejection, ...]:
         """Broken rules, most frequent first, each with its first five row numbers."""
         rejections = []
@@ -312,14 +325,14 @@ def share_at_fault(rejections: Iterable[Rejection], *, total: int) -> float:
 
 
 class CheckCounts(Protocol):
-    """The counts of a check, by whichever engine."""
+    """The counts of a check, by either engine."""
 
     @property
-    def rejections(self) -> Sequence[Rejection]:
+    def rejections(self) -> tuple[Rejection, ...]:
         """Rejected rows by rule."""
 
     @property
-    def unreadable(self) -> Sequence[UnreadableCells]:
+    def unreadable(self) -> tuple[UnreadableCells, ...]:
         """Unreadable cells of optional columns."""
 
     @property
@@ -329,6 +342,46 @@ class CheckCounts(Protocol):
     @property
     def kept(self) -> int:
         """Number of valid rows."""
+
+
+class CheckedExtract(CheckCounts, Protocol):
+    """A checked extract whose rows are tables of an engine: `Checked`, or `spark_check.CheckedOnSpark`."""
+
+    @property
+    def rows(self) -> ir.Table:
+        """The valid rows."""
+
+    @property
+    def all_rows(self) -> ir.Table:
+        """Every row read."""
+
+    @property
+    def rejected_share(self) -> float:
+        """Share of all rows with an error."""
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Contract columns that the extract has."""
+
+    @property
+    def ingest(self) -> IngestReport:
+        """What was joined and looked up."""
+
+    @property
+    def extract(self) -> ir.Table | None:
+        """What was read, before it was mapped."""
+
+    @property
+    def mapping(self) -> Mapping:
+        """How it was mapped."""
+
+    @property
+    def described_columns(self) -> frozenset[str]:
+        """Coded columns that may hold descriptions instead of codes."""
+
+    @property
+    def unknown_columns(self) -> frozenset[str]:
+        """Coded columns with a value that is no code and describes none."""
 
 
 def require_sound(checked: CheckCounts, *, max_rejected_share: float, source: str) -> None:

@@ -15,13 +15,22 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.data.contract.columns import column
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, arrow_schema
 from dnapredict.data.mapping.apply_mapping import MappingRequest, map_columns
+from dnapredict.data.mapping.ingest import Areas, IngestReport
 from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, nhs_number_counts, refuse_counted_nhs_numbers
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation import contract_check
-from dnapredict.data.validation.checked import FIRST_ROWS, Rejection, UnreadableCells, flagged
+from dnapredict.data.validation.checked import (
+    CODED,
+    FIRST_ROWS,
+    Rejection,
+    UnreadableCells,
+    flagged,
+    share_at_fault,
+)
 from dnapredict.data.validation.rules import with_repeats
 from dnapredict.errors import DataError, UsageError
 
@@ -43,7 +52,7 @@ class CheckedOnSpark:
         `row_number`, `appointment_id` and the first broken rule of each rejected row.
     total
         Number of rows read.
-    rejections, unreadable
+    all_rows, extract, mapping, ingest, rejections, unreadable, unknown_columns
         As in `checked.Checked`.
     """
 
@@ -51,13 +60,32 @@ class CheckedOnSpark:
     rejected: ir.Table
     total: int
     present: frozenset[str]
+    all_rows: ir.Table
+    extract: ir.Table
+    mapping: Mapping
     rejections: tuple[Rejection, ...]
     unreadable: tuple[UnreadableCells, ...]
+    unknown_columns: frozenset[str]
 
     @property
     def kept(self) -> int:
         """Number of valid rows."""
         return self.total - sum(each.count for each in self.rejections)
+
+    @property
+    def rejected_share(self) -> float:
+        """Share of all rows with an error; administrative events are no error of the extract."""
+        return share_at_fault(self.rejections, total=self.total)
+
+    @property
+    def described_columns(self) -> frozenset[str]:
+        """Every coded column: descriptions are replaced on the executors, which do not report them."""
+        return self.present & frozenset(CODED)
+
+    @property
+    def ingest(self) -> IngestReport:
+        """The release of the deciles that the mapping states; nothing is joined or looked up."""
+        return IngestReport(areas=Areas(self.mapping.geography.imd_release or ""))
 
 
 def check_on_spark(
@@ -91,8 +119,12 @@ def check_on_spark(
         rejected,
         total,
         present,
-        _rejections(rejected, engine),
-        tuple(_unreadable(typed, engine)),
+        all_rows=typed,
+        extract=engine.view(table),
+        mapping=mapping,
+        rejections=_rejections(rejected, engine),
+        unreadable=tuple(_unreadable(typed, engine)),
+        unknown_columns=_unknown_columns(typed, present, engine),
     )
 
 
@@ -124,6 +156,15 @@ def _rejections(rejected: ir.Table, engine: SparkEngine) -> tuple[Rejection, ...
         rows.setdefault(row["rule"], []).append(row[ROW_NUMBER])
     found = (Rejection(row["rule"], row["n"], tuple(sorted(rows[row["rule"]]))) for row in counts)
     return tuple(sorted(found, key=lambda rejection: (-rejection.count, rejection.rule)))
+
+
+def _unknown_columns(typed: ir.Table, present: frozenset[str], engine: SparkEngine) -> frozenset[str]:
+    names = [name for name in CODED if name in present]
+    if not names:
+        return frozenset()
+    unknown = {name: typed[name].notin(list(column(name).codes)).sum().fill_null(0) for name in names}
+    counts = engine.fetch(typed.agg(**unknown)).to_pylist()[0]
+    return frozenset(name for name in names if counts[name])
 
 
 def _unreadable(typed: ir.Table, engine: SparkEngine) -> Iterator[UnreadableCells]:

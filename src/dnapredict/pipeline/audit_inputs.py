@@ -1,5 +1,6 @@
 """Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.readers import table_file
 from dnapredict.data.system_clock import utc_now
-from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked
+from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked, CheckedExtract
 from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
@@ -37,8 +39,8 @@ from dnapredict.worklist.plan.allocation import Rule
 from dnapredict.worklist.plan.call_assignment import allocated
 
 # Contract columns with a patient's groups; the audit reads them, no factor does.
-_GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
-EXTRA_COLUMNS = tuple(dict.fromkeys(("starts_at", *LIST_COLUMNS, "contacted", "trial_arm", *_GROUPS)))
+GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
+EXTRA_COLUMNS = tuple(dict.fromkeys(("starts_at", *LIST_COLUMNS, "contacted", "trial_arm", *GROUPS)))
 
 
 def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> PastLists:
@@ -53,11 +55,17 @@ def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> Pas
     starts = lists.matrix.table["starts_local"]
     later = lists.take(pc.greater_equal(starts, pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us"))).to_numpy())
     if not later.has_outcome.any():
-        raise DataError(
-            f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
-            "A model is audited on later appointments than it has seen: give a newer extract."
-        )
+        raise no_outcome_since(stored, source=source)
     return later
+
+
+def no_outcome_since(stored: StoredModel, *, source: str) -> DataError:
+    """The error of an extract without outcomes since the start of the model's test period."""
+    test_from = stored.manifest.provenance.test_from
+    return DataError(
+        f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
+        "A model is audited on later appointments than it has seen: give a newer extract."
+    )
 
 
 def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
@@ -111,7 +119,7 @@ def audited(
         of_live = replayed(lists, live, worklist=worklist, rules=rules, refused=refused)
         computed["live_selected"] = of_live[worklist.allocation][has_outcome]
     # Months and the first and last day of a report are those of the clinic's clock.
-    kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *_GROUPS)}}
+    kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *GROUPS)}}
     return AuditData.of(pa.table(computed | kept))
 
 
@@ -123,7 +131,7 @@ def recorded_outcomes(lists: PastLists, *, outcomes: LabelRule) -> RecordedOutco
         appointment=table["appointment_id"],
         outcome=np.where(missed, MISSED, ATTENDED).astype(np.int8),
         day=table["starts_local"].to_numpy().astype("datetime64[D]"),
-        groups=table.select(list(_GROUPS)),
+        groups=table.select(list(GROUPS)),
     )
 
 
@@ -174,10 +182,12 @@ def previous_figures(
 class Origin:
     """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores.
 
-    `timezone` is that of the clinics.
+    `data_sha256` is a digest of the extract, and `synthetic` says that its patients are made up. `timezone` is that of
+    the clinics.
     """
 
-    path: Path
+    data_sha256: str
+    synthetic: bool
     config: TrainingConfig
     worklist: WorklistConfig
     stored: StoredModel | None
@@ -186,8 +196,14 @@ class Origin:
     timezone: str
 
 
+def window_of(appointments: AuditData) -> tuple[datetime.date, datetime.date]:
+    """The first and the last local day of the appointments."""
+    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
+    return days.min().item(), days.max().item()
+
+
 def context(
-    appointments: AuditData,
+    window: tuple[datetime.date, datetime.date],
     origin: Origin,
     *,
     previous: Mapping[str, Any] | None,
@@ -198,21 +214,20 @@ def context(
 ) -> ReportContext:
     """The source of the report's numbers.
 
-    `rows` is how many appointments it must have, `assumed` the assumptions of the replay of the lists,
-    `opted_out` the sentence on patients who asked not to be called.
+    `window` is the first and the last day of the appointments, `rows` how many appointments it must have, `assumed`
+    the assumptions of the replay of the lists, `opted_out` the sentence on patients who asked not to be called.
     """
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
-    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
     return ReportContext(
         model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
-        data_sha256=table_file.sha256(origin.path),
-        window=(days.min().item(), days.max().item()),
+        data_sha256=origin.data_sha256,
+        window=window,
         capacity=capacity_phrase(worklist),
         assumptions=assumed,
         opted_out=opted_out,
         code_revision=code_revision(),
-        synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
+        synthetic=origin.synthetic or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,
         created_at=utc_now().astimezone(ZoneInfo(origin.timezone)),
         rows_expected=rows,
@@ -223,9 +238,9 @@ def context(
 
 
 def warn_of_unknown_values(
-    checked: Checked, workspace: Workspace, policy: Policy, say: Callable[[str], None] | None
+    checked: CheckedExtract, engine: SqlEngine, policy: Policy, say: Callable[[str], None] | None
 ) -> None:
     """Pass sentences on values that no code list has to `say`: these people are in the group "not known"."""
     if say is not None:
-        for sentence in unknown_value_sentences(checked, workspace, rule=policy.disclosure):
+        for sentence in unknown_value_sentences(checked, engine, rule=policy.disclosure):
             say(f"WARNING: {sentence}")

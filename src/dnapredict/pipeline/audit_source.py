@@ -14,6 +14,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.coverage import Coverage
@@ -144,7 +145,8 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         refused=source.refused,
     )
     origin = audit_inputs.Origin(
-        source.path,
+        table_file.sha256(source.path),
+        table_file.is_synthetic(source.path),
         source.config,
         source.worklist,
         stored=source.stored,
@@ -152,14 +154,15 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         scores=scores,
         timezone=source.timezone,
     )
-    assumed = assumptions(lists, source.worklist, source.policy.disclosure)
+    facts = lists.facts(source.worklist, refused=source.refused)
+    assumed = assumptions(facts, source.worklist, source.policy.disclosure)
     context = audit_inputs.context(
-        appointments,
+        audit_inputs.window_of(appointments),
         origin,
         previous=previous,
         rows=source.expected,
         assumed=assumed,
-        opted_out=opted_out_phrase(lists, source.worklist, source.policy.disclosure, refused=source.refused),
+        opted_out=opted_out_phrase(facts, source.policy.disclosure),
         coverage=source.coverage,
     )
     return AuditInput(appointments, context, lists)

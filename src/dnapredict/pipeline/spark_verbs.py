@@ -65,10 +65,14 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
 
 
 def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
-    """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
     name = source if isinstance(source, str) else "extract"
-    checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=setting.mapping, source=name)
-    require_sound(checked, max_rejected_share=setting.training.max_rejected_share, source=name)
+    return sound_on_spark(rows_on_spark(engine, source), engine, setting=setting, source=name)
+
+
+def sound_on_spark(rows: "SparkFrame", engine: SparkEngine, *, setting: Setting, source: str) -> CheckedOnSpark:
+    """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
+    checked = check_on_spark(rows, engine, mapping=setting.mapping, source=source)
+    require_sound(checked, max_rejected_share=setting.training.max_rejected_share, source=source)
     return checked
 
 

@@ -6,6 +6,7 @@ the rows comes to the driver (`SparkEngine.fetch`).
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -49,6 +50,9 @@ _TABLE_NAME: Final = re.compile(r"\w+(\.\w+){0,2}", re.ASCII)
 _STORE: Final = re.compile(r"(abfss?|wasbs?|s3a?|gs|hdfs):/(?!/)")
 _UNFINISHED: Final = ".unfinished"
 _ROWS_AT_ONCE: Final = 50_000
+_MOST_BYTES: Final = 2**26
+# Of a row's digest in hexadecimal: as many as make a number of 64 bits.
+_DIGITS: Final = 15
 _FILE, _INDEX = "dnapredict::file", "dnapredict::index"
 
 Tables = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
@@ -162,6 +166,24 @@ class SparkEngine:
         """A table of the result of an Ibis expression, which the executors keep until the engine is closed."""
         return self.keep(expression)
 
+    def digest(self, rows: "DataFrame", *, number: str) -> str:
+        """A SHA-256 of the rows whatever their order, without the column `number`: of sums of a digest of each row."""
+        from pyspark.sql import functions as f
+
+        row = f.sha2(f.to_json(f.struct(*map(_quoted, _without(rows, number).columns))), 256)
+        parts = (f.substring(row, start, _DIGITS) for start in range(1, 64, _DIGITS))
+        sums = (f.sum(f.conv(part, 16, 10).cast("decimal(38, 0)")).cast("string") for part in parts)
+        counted = rows.select(*sums).toArrow().to_pylist()[0]
+        return hashlib.sha256("|".join(str(each) for each in counted.values()).encode()).hexdigest()
+
+    @property
+    def bytes_at_once(self) -> int:
+        """Bytes that the driver may receive at a time, with room for what Spark sends beside them."""
+        context: Any = self.session.sparkContext
+        text = context.getConf().get("spark.driver.maxResultSize", "1g")
+        limit = int(context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))  # noqa: SLF001
+        return min(limit // 2, _MOST_BYTES) if limit > 0 else _MOST_BYTES
+
     def every_file_says(self, rows: "DataFrame", name: str, value: str) -> bool:
         """Whether the metadata of each Parquet file behind `rows` has `value` for the key `name`."""
         files = rows.inputFiles()
@@ -199,6 +221,12 @@ class SparkEngine:
 
         return rows.mapInArrow(run, from_arrow_schema(schema, prefer_timestamp_ntz=True))
 
+    def by_key(self, rows: "DataFrame", key: str, *, tasks: int) -> "DataFrame":
+        """The rows in so many partitions, those with an equal `key`, an expression of SQL, in one."""
+        from pyspark.sql import functions as f
+
+        return rows.repartition(tasks, f.expr(key))
+
     def require_replaceable(self, out: str, *, first_columns: tuple[str, ...], holds: str) -> None:
         """Refuse to replace a file, or a folder that is no table beginning with `first_columns`.
 
@@ -228,7 +256,7 @@ class SparkEngine:
             If it cannot be written.
         """
         draft = f"{out.rstrip('/')}{_UNFINISHED}"
-        _without_zones(rows).write.mode("overwrite").parquet(location(draft))
+        without_zones(rows).write.mode("overwrite").parquet(location(draft))
         system, final = self._system_of(out)
         system.delete(final, True)
         if not system.rename(self._system_of(draft)[1], final):
@@ -344,7 +372,8 @@ def _typed(frame: "DataFrame", schema: ibis.Schema) -> "DataFrame":
     return frame.select(*casts)
 
 
-def _without_zones(frame: "DataFrame") -> "DataFrame":
+def without_zones(frame: "DataFrame") -> "DataFrame":
+    """The columns of a frame, with times in UTC without a zone as all of dnapredict's tables hold them."""
     from pyspark.sql import functions as f
 
     columns = ((f.col(_quoted(name)), kind) for name, kind in frame.dtypes)

@@ -1,7 +1,7 @@
 """The input of the audit: appointments with outcome, predicted risk and selection, checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -52,10 +52,12 @@ class AuditData:
     (in [0, 1]), `starts_at` and any of `GROUP_COLUMNS`. Of these, `lead_days` are whole days from booking to start,
     and `patient_half` (0 or 1) divides patients by lot for an honest search (`patient_halves`). `contacted` and
     `trial_arm` tell whose outcome a call may have changed; `weight` is for how many appointments a row stands, 0 where
-    its outcome is left out (`uncalled_outcomes`). Made by `AuditData.of`.
+    its outcome is left out (`uncalled_outcomes`). Made by `AuditData.of`. Of a part of the rows, `filled` names the
+    columns that have a value in any part, so that every part is counted by the same groupings.
     """
 
     table: pa.Table
+    filled: frozenset[str] | None = None
 
     @classmethod
     def of(cls, table: pa.Table) -> "AuditData":
@@ -89,6 +91,8 @@ class AuditData:
 
     def has(self, columns: Sequence[str]) -> bool:
         """Whether the extract holds every one of `columns` with at least one value."""
+        if self.filled is not None:
+            return self.filled.issuperset(columns)
         return all(
             name in self.table.column_names and self.table[name].null_count < self.table.num_rows for name in columns
         )
@@ -109,12 +113,12 @@ class AuditData:
     def with_weights(self, weight: NDArray[np.float64]) -> "AuditData":
         """The same appointments with other weights."""
         kept = [name for name in self.table.column_names if name != "weight"]
-        return AuditData(self.table.select(kept).append_column("weight", pa.array(weight)))
+        return replace(self, table=self.table.select(kept).append_column("weight", pa.array(weight)))
 
     def with_calls(self, selected: NDArray[np.bool_]) -> "AuditData":
         """The same appointments with another selection."""
         kept = self.table.drop_columns(["selected"])
-        return AuditData(kept.append_column("selected", pa.array(selected)))
+        return replace(self, table=kept.append_column("selected", pa.array(selected)))
 
     def under(self, rule: str, *, against: str) -> "AuditData":
         """The same appointments with the selection of `rule`; that of `against` counts as the live one."""
@@ -123,7 +127,7 @@ class AuditData:
         changed = self.table.select(kept)
         for name, column in lists.items():
             changed = changed.append_column(name, column)
-        return AuditData(changed)
+        return replace(self, table=changed, filled=self.filled and self.filled | {"live_selected"})
 
     def trust_side(self) -> NDArray[np.bool_]:
         """Whether the missed appointment has a reason on the trust's side.

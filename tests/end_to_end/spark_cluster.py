@@ -119,6 +119,9 @@ def session_on(address: str, folder: Path) -> Any:
         "spark.executor.memory": "600m",
         "spark.executor.extraJavaOptions": _SHORT_LIVED,
         "spark.executorEnv.PYTHONPATH": str(package),
+        # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
         "spark.local.dir": str(folder),
         "spark.sql.autoBroadcastJoinThreshold": "-1",
         "spark.sql.shuffle.partitions": "2",

@@ -1,5 +1,7 @@
 """Spark gives the figures of the embedded engine, on a cluster whose executors are other processes than the driver."""
 
+import datetime
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,18 @@ import pytest
 from tests.end_to_end.conftest import command
 from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
 from tests.end_to_end.world import Trust
+from tests.unit.registry_homes import copy_of
 
 import dnapredict
-from dnapredict.data.engine.spark_engine import explained
+from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.spark_engine import SparkEngine, explained
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.model.artefact import load
+from dnapredict.pipeline import spark_audit
+from dnapredict.quality.record_quality import _of_column
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
+from dnapredict.worklist.calls.calls_ledger import Ledger
 from dnapredict.worklist.spark_scoring import ModelFiles
 
 ROWS = 2_000
@@ -56,6 +63,11 @@ def extract(tmp_path_factory):
     table = _with(table, "outcome_code", number % 1_000 == 9, "?")
     table = _with(table, "patient_id", number % 1_000 == 11, "TBC")
     table = _with(table, "age_years", number % 1_000 == 12, 400)
+    table = _with(table, "ethnic_category_code", number % 7 == 3, "White British")
+    table = _with(table, "ethnic_category_code", number % 7 == 4, "QQ")
+    table = _with(table, "gender_code", number % 11 == 4, "Female")
+    table = _with(table, "patient_id", number % 50 == 21, "00123")
+    table = _with(table, "patient_id", number % 50 == 22, "123")
     (folder / "parts").mkdir()
     pq.write_table(table, folder / "extract.parquet", row_group_size=2_000)
     for part, first in enumerate(range(0, table.num_rows, table.num_rows // 3 + 1)):
@@ -127,6 +139,61 @@ def test_every_factor_is_equal_value_by_value(factors):
     assert [part.name for part in factors.folder.iterdir() if "unfinished" in part.name] == []
 
 
+def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extract, tmp_path):
+    said = {}
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
+        out = command("check", extract / name, "--report", tmp_path / f"{engine}.json", "--engine", engine)
+        assert out.returncode == 0, out.stderr
+        said[engine] = out.stderr.replace(name, "X").replace(f"{engine}.", "report.")
+    assert said["spark"] == said["duckdb"]
+    for sentence in ("repeats an appointment_id", '"QQ"', '"White British" = A', "a placeholder", "leading zeros"):
+        assert sentence in said["spark"]
+    embedded, spark = (json.loads((tmp_path / f"{engine}.json").read_text()) for engine in ("duckdb", "spark"))
+    assert spark == embedded | {"file": "parts"}
+    assert spark["synthetic"]
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_hours_that_the_clock_skips_or_repeats_are_counted_as_on_one_machine(session):
+    local = [datetime.datetime(2026, 3, 29, 1, 30), datetime.datetime(2026, 10, 25, 1, 30), None]
+    local += [datetime.datetime(2026, 6, 1, 23, 59, 59), datetime.datetime(2026, 6, 1, 0, 59, 59)]
+    rows = pa.table({"starts_local": pa.array(local, pa.timestamp("us"))})
+    spark = SparkEngine(session.newSession())
+    with Workspace() as embedded:
+        found = [
+            engine.fetch(_of_column("starts_at", table.get_name(), "Europe/London")).to_pylist()
+            for engine, table in (
+                (embedded, embedded.keep(rows)),
+                (spark, spark.view(spark.session.createDataFrame(rows))),
+            )
+        ]
+    spark.close()
+    assert found[0] == found[1]
+    assert found[0] == [{"column": "starts_at", "filled": 4, "no_clock": 1, "skipped": 1, "twice": 1, "night": 3}]
+
+
+@pytest.mark.usefixtures("session")
+def test_the_counts_of_an_audit_are_those_of_one_machine(trust, tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_audit, "_ROWS_OF_A_TASK", 2_000)  # four tasks, whose counts are added
+    options = ("--model", 1, "--trust", "A", "--home", trust.home)
+    for engine in ("duckdb", "spark"):
+        out = tmp_path / engine / "a.counts.json"
+        out.parent.mkdir()
+        done = command("audit-counts", trust.extract, "--out", out, *options, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+    embedded, spark = (json.loads((tmp_path / e / "a.counts.json").read_text()) for e in ("duckdb", "spark"))
+    assert spark["counts"] == embedded["counts"]
+    differ = {name for name, value in embedded["provenance"].items() if spark["provenance"][name] != value}
+    assert differ <= {"data_sha256", "created_at"}
+    reports = []
+    for engine in ("duckdb", "spark"):
+        command("audit", "--pool", tmp_path / engine, "--out", tmp_path / engine / "r", "--home", tmp_path / engine)
+        report = json.loads((tmp_path / engine / "r" / "audit.json").read_text())
+        reports.append({name: value for name, value in report.items() if name != "context"})
+    assert reports[0] == reports[1]
+    assert reports[0]["verdict"]
+
+
 def test_the_session_that_was_there_stays_as_it_was(session, factors):
     assert dict(session.conf.getAll) == factors.settings
     assert session.conf.get(SETTING) == "Asia/Tokyo"
@@ -164,11 +231,14 @@ def test_scores_are_those_of_one_machine(session, trust, past, tmp_path):
     order = [("appointment_id", "ascending"), ("error", "ascending")]
     embedded, spark = (pq.read_table(tmp_path / name).sort_by(order) for name in ("duckdb.parquet", "spark"))
     assert spark.num_rows == embedded.num_rows == pq.read_metadata(tmp_path / "list.parquet").num_rows
-    for name in ("appointment_id", "band", "reason_1", "reason_2", "reason_3", "model_version", "error"):
+    same = ("appointment_id", "band", "rank", "selected", "action", "reason_1", "reason_2", "reason_3")
+    for name in (*same, "model_version", "error"):
         assert spark[name].to_pylist() == embedded[name].to_pylist(), name
     risks = [table["probability"].to_numpy(zero_copy_only=False) for table in (spark, embedded)]
     np.testing.assert_allclose(*risks, rtol=0, atol=1e-12, equal_nan=True)
     assert spark["error"].null_count == spark.num_rows - 2 * 8
+    assert 0 < pc.sum(spark["selected"]).as_py() < 0.2 * spark.num_rows
+    assert any("in the same call" in action for action in spark["action"].drop_null().to_pylist())
     assert sorted(spark["row_number"].to_pylist()) == list(range(1, spark.num_rows + 1))
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
@@ -193,12 +263,30 @@ def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize("option", [("--capacity", 5), ("--watch", "lists")])
-def test_a_plan_of_calls_is_refused(trust, tmp_path, option):
-    out = ("--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
-    done = command("score", trust.weekly, *out, *option)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--engine", "spark", "--watch", "lists"), "takes no --watch"),
+        (("--engine", "spark", "--risks-only", "--capacity", 5), "makes no plan of calls"),
+        (("--risks-only",), "--risks-only is for --engine spark"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, said):
+    done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, *options)
     assert done.returncode == 2
-    assert "makes no plan of calls" in done.stderr
+    assert said in done.stderr
+
+
+def test_a_home_that_knows_of_calls_makes_no_plan_without_them(trust, past, tmp_path):
+    home = copy_of(trust.home, tmp_path / "home")
+    patients = pq.read_table(trust.weekly)["patient_id"].drop_null()
+    out = pa.array([True] + [None] * (len(patients) - 1))
+    Ledger(home).stated.remember(pa.table({"patient_id": patients, "opt_out": out}))
+    options = ("--out", tmp_path / "s", "--home", home, "--history", past, "--engine", "spark")
+    done = command("score", trust.weekly, *options)
+    assert done.returncode == 2
+    assert "--risks-only" in done.stderr
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_changed_model_is_refused_by_an_executor(trust):

@@ -298,6 +298,9 @@ def score(
     key_file: KeyFile = None,
     home: Home = HOME,
     engine: ComputeEngine = EngineName.DUCKDB,
+    risks_only: Annotated[
+        bool, typer.Option("--risks-only", help="With --engine spark: risks and reasons without a plan of calls.")
+    ] = False,
 ) -> None:
     """Rank a weekly list by risk, with reasons in words.
 
@@ -309,7 +312,8 @@ def score(
     scored is moved to DIR/failed, with the reason.
 
     With --engine spark, LIST and --history are Parquet files, folders of them or tables of the catalogue, and --out is
-    a folder of Parquet files with the risk and the reasons of each row. There is no rank and no plan of calls.
+    a folder of Parquet files with risk, reasons, rank and call of each row, in no order. The home does not record the
+    planned calls; if it knows of calls or opt-outs, only --risks-only is possible.
 
     Example:  dnapredict score next-week.xlsx --out worklist.xlsx --capacity 60
 
@@ -324,9 +328,24 @@ def score(
     setting = setting_of(mapping, None, files=files, key_file=key_file)
     folder = home_option(home)
     if engine is EngineName.SPARK:
-        plans = watch is not None or capacity is not None
-        _score_on_spark(list_, out, home=folder, mapping=setting.mapping, history=history, model=model, plans=plans)
+        if list_ is None or out is None or watch is not None or (risks_only and capacity is not None):
+            raise UsageError(
+                "--engine spark needs a LIST and --out, and takes no --watch. --risks-only makes no plan of calls, and "
+                "takes no --capacity."
+            )
+        _score_on_spark(
+            list_,
+            out,
+            home=folder,
+            mapping=setting.mapping,
+            history=history,
+            model=model,
+            capacity=capacity,
+            risks_only=risks_only,
+        )
         return
+    if risks_only:
+        raise UsageError("--risks-only is for --engine spark: here a list always has its plan of calls.")
     recorded = logged_contacts(folder, served_config().database)
     if watch == Path():  # also "", which a job passes if its variable is not set
         raise UsageError("--watch: name a folder for lists alone. Every file in it is treated as a list and moved.")
@@ -394,24 +413,32 @@ def _about_the_list(scored: "ScoredList", out: Path) -> Iterator[str]:
 
 
 def _score_on_spark(
-    list_: Path | None,
-    out: Path | None,
+    list_: Path,
+    out: Path,
     *,
     home: Path,
     mapping: "Mapping",
     history: Path | None,
     model: str,
-    plans: bool,
+    capacity: int | None,
+    risks_only: bool,
 ) -> None:
-    """Score a table with Spark, and print how many rows it has; `plans`: whether a plan of calls was asked for."""
+    """Score a table with Spark, and print how many rows it has."""
+    from dnapredict.config.service_config import served_config
     from dnapredict.pipeline.spark_verbs import score_on_spark
+    from dnapredict.service.logged_contacts import logged_contacts
 
-    if list_ is None or out is None or plans:
-        raise UsageError(
-            "--engine spark needs a LIST and --out, and makes no plan of calls: it takes no --watch or --capacity."
-        )
-    past = None if history is None else str(history)
-    table = score_on_spark(str(list_), str(out), home=home, mapping=mapping, history=past, model=model)
+    table = score_on_spark(
+        str(list_),
+        str(out),
+        home=home,
+        mapping=mapping,
+        history=None if history is None else str(history),
+        model=model,
+        capacity=capacity,
+        risks_only=risks_only,
+        recorded=logged_contacts(home, served_config().database),
+    )
     errors = f"{table.rejected:,} with an error"
     typer.echo(f"{out}: {table.rows:,} rows, {errors}. Scored by model version {table.model_version}.")
     for notice in table.notices:

@@ -24,7 +24,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.spark_engine import SparkEngine, arrow_schema, spark_engine, without_zones
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.readers.frames import SYNTHETIC_KEY
-from dnapredict.data.validation.spark_check import CheckedOnSpark
+from dnapredict.data.validation.spark_check import CheckedOnSpark, refused_opt_outs
 from dnapredict.errors import NoEventsError, UsageError
 from dnapredict.fairness import ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, AuditData
@@ -223,7 +223,9 @@ def count_on_spark(
     if live is not None:
         risks = _scored(points, checked, engine, model=live, name="live").select(ROW_NUMBER, "live")
         scored = engine.keep(scored.join(risks, ROW_NUMBER))
-    plan = _planned(scored, engine, model=model, worklist=worklist, refused=_opt_outs(checked, engine), source=source)
+    plan = _planned(
+        scored, engine, model=model, worklist=worklist, refused=refused_opt_outs(checked, engine), source=source
+    )
     judged = scored.inner_join(plan.filter(plan.has_outcome).drop(*_FACTS), ROW_NUMBER)
     first, last, rows = _facts_of(judged, engine)
     counts = _counted(judged, engine, outcomes=model.outcomes, policy=policy, live=live is not None, rows=rows)
@@ -239,15 +241,6 @@ def _refuse_called(points: "ir.Table", engine: SparkEngine) -> None:
             "--engine spark: some patients were called, or a trial of calls ran (contacted, trial_arm), and outcomes "
             "after a call are weighted by all other rows of the audit. Count this extract with --engine duckdb."
         )
-
-
-def _opt_outs(checked: CheckedOnSpark, engine: SparkEngine) -> "ir.Table":
-    """`appointment_id` and `patient_id` of rejected rows with the wish not to be called (`Checked.opt_outs`)."""
-    rows = checked.all_rows.semi_join(checked.rejected, ROW_NUMBER)
-    wish = rows.opt_out.fill_null(False)
-    if "bad_opt_out" in rows.columns:
-        wish |= rows.bad_opt_out.fill_null(False)
-    return engine.keep(rows.filter(wish).select("appointment_id", "patient_id"))
 
 
 def _scored(
@@ -284,12 +277,12 @@ def _planned(
     *,
     model: AuditedModel,
     worklist: WorklistConfig,
-    refused: "ir.Table",
+    refused: pa.Table,
     source: str,
 ) -> "ir.Table":
     """Which appointments were on a list, and who would have been called: `_PLAN`."""
     read = (ROW_NUMBER, "scored_at", "probability", *LIST_COLUMNS, *_live(scored))
-    plan = partial(_plan, model=model, worklist=worklist, refused=engine.fetch(refused), source=source)
+    plan = partial(_plan, model=model, worklist=worklist, refused=refused, source=source)
     frame = engine.frame(scored.select(*dict.fromkeys(read))).coalesce(1)
     return engine.keep(engine.map_tables(frame, plan, _PLAN))
 

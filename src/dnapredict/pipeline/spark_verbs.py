@@ -9,7 +9,7 @@ from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation.checked import require_sound
-from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark
+from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark, refused_opt_outs
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register, fed_by
 from dnapredict.features.scoring_clock import Clock, LabelRule
@@ -17,9 +17,10 @@ from dnapredict.features.spark_features import spark_factors, spark_past
 from dnapredict.pipeline.model_building import FACTOR_KEYS
 from dnapredict.pipeline.scoring import open_scorer
 from dnapredict.registry import Registry
+from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.plan.working_days import local_today
 from dnapredict.worklist.scorer import Scorer
-from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ModelFiles, score_on_executors
+from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ListPlan, ModelFiles, score_on_executors, with_plan
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
@@ -111,15 +112,24 @@ def score_on_spark(
     mapping: Mapping = IDENTITY,
     history: "str | SparkFrame | None" = None,
     model: str = "champion",
+    capacity: int | None = None,
+    risks_only: bool = False,
+    recorded: RecordedContacts | None = None,
 ) -> ScoredTable:
-    """Write the risk and the reasons of every row of the list `source` to the folder of Parquet files `out`.
+    """Write risk, reasons, rank and call of every row of the list `source` to the folder of Parquet files `out`.
 
-    The figures are those of `pipeline.score_list`. There is no plan of calls: no rank, no selection, no action.
+    The figures and the plan are those of `pipeline.score_list`. The planned calls are not recorded in the home.
 
     Parameters
     ----------
     source, history
         A Parquet file, a folder of them, a table of the catalogue, or a data frame. `history` holds past appointments.
+    capacity
+        Calls that can be made; by default as configured.
+    risks_only
+        Whether to leave out the plan of calls: no rank, no selection, no action.
+    recorded
+        The scoring log, which may know of calls and opt-outs.
 
     Raises
     ------
@@ -127,15 +137,17 @@ def score_on_spark(
         As `pipeline.score_list`.
     UsageError
         If `out` is `source`, or exists and holds no scores; if the home has a history and none is given; if a trial of
-        calls runs, in which only a plan of calls says which risks may be seen.
+        calls runs; if the home, or a file of opt-outs, says which patients are not called, unless `risks_only`.
     """
     _require_apart(source, out)
-    scorer = open_scorer(home, model=model, mapping=mapping)
+    scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded)
     _refuse_home_that_plans(scorer, has_history=history is not None)
+    if not risks_only:
+        _refuse_known_patients(scorer)
     scorer.stored.manifest.provenance.require_release(mapping.geography.imd_release or "")
     files = ModelFiles.of(Registry(home).folder(scorer.model_version), scorer.stored.digest)
     with spark_engine() as engine:
-        engine.require_replaceable(out, first_columns=SCORED_COLUMNS, holds="scores")
+        engine.require_replaceable(out, first_columns=SCORED_COLUMNS[:3], holds="scores")
         name = source if isinstance(source, str) else "list"
         checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=mapping, source=name, future=True)
         setting = Setting(mapping, scorer.stored.manifest.provenance.config)
@@ -148,6 +160,9 @@ def score_on_spark(
             model_version=scorer.model_version,
             engine=engine,
         )
+        if not risks_only:
+            refused, today = refused_opt_outs(checked, engine), local_today(scorer.zone)
+            scored = with_plan(scored, checked, ListPlan(scorer.worklist, capacity, refused, today), engine)
         engine.write(scored, out)
         return ScoredTable(checked.total, checked.total - checked.kept, scorer.model_version, scorer.notices)
 
@@ -162,4 +177,12 @@ def _refuse_home_that_plans(scorer: Scorer, *, has_history: bool) -> None:
         raise UsageError(
             "This home has a history of attendance, which executors cannot read. Give the extract of past appointments "
             "with --history, so that no patient counts as new."
+        )
+
+
+def _refuse_known_patients(scorer: Scorer) -> None:
+    if scorer.worklist.opt_out_file is not None or (scorer.ledger is not None and scorer.ledger.knows_patients()):
+        raise UsageError(
+            "This home, or the file of opt-outs in serving/worklist.toml, says of patients whether they are called, "
+            "which executors cannot read. Score the list with --engine duckdb, or its risks alone with --risks-only."
         )

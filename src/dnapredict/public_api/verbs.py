@@ -267,10 +267,12 @@ def score_on_spark(
     out: PathInput,
     history: "PathInput | SparkFrame | None" = None,
     model: str | int = "champion",
+    capacity: int | None = None,
+    risks_only: bool = False,
     home: PathInput | None = None,
     mapping: PathInput | None = None,
 ) -> "ScoredTable":
-    """Risk and reasons of every row of a list, by the executors of a cluster: `dnapredict score --engine spark`.
+    """Risk, reasons, rank and call of every row of a list, by a cluster: `dnapredict score --engine spark`.
 
     The session that is active is used, and its settings are left as they were. No row comes to this process.
 
@@ -281,7 +283,9 @@ def score_on_spark(
         appointments.
     out
         Folder of Parquet files to write.
-    model, home, mapping
+    risks_only
+        Whether to leave out the plan of calls: for a home that knows of calls or opt-outs, which executors cannot read.
+    model, capacity, home, mapping
         As for `score`.
 
     Raises
@@ -296,7 +300,15 @@ def score_on_spark(
         table if table is None or is_spark_frame(table) else str(table) for table in (weekly_list, history)
     ]
     return spark_verbs.score_on_spark(
-        frames[0], str(out), home=folder, mapping=setting.mapping, history=frames[1], model=str(model)
+        frames[0],
+        str(out),
+        home=folder,
+        mapping=setting.mapping,
+        history=frames[1],
+        model=str(model),
+        capacity=capacity,
+        risks_only=risks_only,
+        recorded=logged_contacts(folder, served_config().database),
     )
 
 

@@ -12,7 +12,6 @@ from typing import Final
 
 from dnapredict.data.contract import codes
 from dnapredict.data.contract.columns import COLUMNS, NAMES, Column
-from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.quality.report_figures import Code, CodesNotKnown, Duplicates, TimeColumn
@@ -41,37 +40,28 @@ _NO_CLOCK: Final = {"booked_at": "00:00:00", "starts_at": "23:59:59", "recorded_
 def times_read(checked: CheckedExtract, workspace: SqlEngine, *, zone: str) -> tuple[TimeColumn, ...]:
     """Every time column that the extract has, on the clock of `zone` (a name of the IANA database)."""
     named = [name for name in _NO_CLOCK if name in checked.present]
-    if not named:
-        return ()
-    # Counted by hour first: the zone's rules are applied to each hour and not to each row, and by DuckDB alone.
-    by_hour = workspace.fetch(" UNION ALL ".join(_by_hour(name, checked.rows.get_name()) for name in named))
-    with Workspace() as counting:
-        sql = _of_columns(counting.keep(by_hour).get_name(), zone)
-        found = {row["column"]: row for row in counting.fetch(sql).to_pylist()}
-    nothing = dict.fromkeys(("filled", "no_clock", "skipped", "twice", "night"), 0)
-    return tuple(TimeColumn(**{**nothing, **found.get(name, {}), "column": name}) for name in named)
+    sql = " UNION ALL ".join(_of_column(name, checked.rows.get_name(), zone) for name in named)
+    found = {row["column"]: row for row in workspace.fetch(sql).to_pylist()}
+    return tuple(TimeColumn(**{**found[name], "column": name}) for name in named)
 
 
-def _by_hour(name: str, rows: str) -> str:
-    """The rows of each hour by the clinic's clock, and those without a clock time."""
+def _of_column(name: str, rows: str, zone: str) -> str:
+    """Counted by hour first, so that the zone's rules are applied once for each hour and not for each row."""
     local = name.removesuffix("_at") + "_local"
-    return (
-        f"SELECT '{name}' AS name, date_trunc('hour', {local}) AS hour, count(*) AS n, "
-        f"count(*) FILTER ({local}::TIME = TIME '{_NO_CLOCK[name]}') AS no_clock "
-        f"FROM {rows} WHERE {local} IS NOT NULL GROUP BY date_trunc('hour', {local})"
-    )
-
-
-def _of_columns(by_hour: str, zone: str) -> str:
     return f"""
-    SELECT name AS column, coalesce(sum(n), 0)::BIGINT AS filled,
+    SELECT '{name}' AS column, coalesce(sum(n), 0)::BIGINT AS filled,
            coalesce(sum(no_clock), 0)::BIGINT AS no_clock,
-           coalesce(sum(n) FILTER (timezone('{zone}', instant) <> hour), 0)::BIGINT AS skipped,
-           coalesce(sum(n) FILTER (timezone('{zone}', instant) = hour AND hour IN (
-               timezone('{zone}', instant - INTERVAL 1 HOUR), timezone('{zone}', instant + INTERVAL 1 HOUR)
+           coalesce(sum(n) FILTER (instant AT TIME ZONE '{zone}' <> hour), 0)::BIGINT AS skipped,
+           coalesce(sum(n) FILTER (instant AT TIME ZONE '{zone}' = hour AND hour IN (
+               (instant - INTERVAL 1 HOUR) AT TIME ZONE '{zone}', (instant + INTERVAL 1 HOUR) AT TIME ZONE '{zone}'
            )), 0)::BIGINT AS twice,
            coalesce(sum(n - no_clock) FILTER (hour(hour) >= 22 OR hour(hour) < 6), 0)::BIGINT AS night
-    FROM (SELECT *, timezone('{zone}', hour) AS instant FROM {by_hour}) GROUP BY name"""
+    FROM (
+        SELECT date_trunc('hour', {local}) AS hour,
+               timezone('{zone}', date_trunc('hour', {local})) AS instant, count(*) AS n,
+               count(*) FILTER ({local}::TIME = TIME '{_NO_CLOCK[name]}') AS no_clock
+        FROM {rows} WHERE {local} IS NOT NULL GROUP BY hour
+    )"""
 
 
 BLANK = "blank"

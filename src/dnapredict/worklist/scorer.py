@@ -201,7 +201,7 @@ class Scorer:
             config=self.worklist,
             capacity=capacity,
             muted=partial(known.muted, mute_days=self.worklist.mute_days),
-            excluded=_excluded(inputs, known, opted_out=opted_out, unanswered=unanswered),
+            excluded=rows_without_call(inputs, known, opted_out=opted_out, unanswered=unanswered),
             notices=(*self.notices, *_trial_notices(register, allocates=allocates), *known.notices, *unknown),
             today=today,
             trial=None if register is None else RunningTrial(register, allocates),
@@ -305,8 +305,8 @@ class Scorer:
         )
 
 
-def _excluded(
-    inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table, unanswered: Sequence[int]
+def rows_without_call(
+    inputs: pa.Table, known: KnownContacts, *, opted_out: pa.Table, unanswered: Sequence[int] = ()
 ) -> NDArray[np.int64]:
     """Rows that are not called whatever their risk: of patients who opted out, were reached, or did not answer.
 

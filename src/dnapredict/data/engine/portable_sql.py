@@ -30,12 +30,15 @@ def spark_sql(query: str) -> str:
     """A query of DuckDB's dialect in that of Spark.
 
     Differences of types are for the query to avoid: a difference of dates is a number in DuckDB alone, and
-    `date_diff` of times counts midnights in DuckDB alone, so that both are written as `date_diff` of dates.
+    `date_diff` of times counts midnights in DuckDB alone, so that both are written as `date_diff` of dates. Of a local
+    time, `timezone(zone, t)` is the instant; of an instant, `t AT TIME ZONE zone` is the local time.
 
     >>> spark_sql("SELECT a::TIME = TIME '23:59:59' AS is_end FROM t")
     "SELECT DATE_FORMAT(a, 'HH:mm:ss.SSSSSS') = '23:59:59.000000' AS is_end FROM t"
     >>> spark_sql("SELECT hash(a, b) AS h FROM t")
     'SELECT XXHASH64(a, b) AS h FROM t'
+    >>> spark_sql("SELECT timezone('Europe/London', a) AT TIME ZONE 'Europe/London' AS back FROM t")
+    "SELECT FROM_UTC_TIMESTAMP(TO_UTC_TIMESTAMP(a, 'Europe/London'), 'Europe/London') AS back FROM t"
     """
     return sqlglot.parse_one(query, read="duckdb").transform(_translated).sql(dialect="spark")
 
@@ -45,8 +48,16 @@ def _translated(node: sql.Expression) -> sql.Expression:
         # Spark has no type for the time of day.
         if isinstance(node.this, sql.Literal):
             return sql.Literal.string(f"{node.this.this}.000000")
-        return sql.Anonymous(this="DATE_FORMAT", expressions=[node.this, sql.Literal.string(_CLOCK_TIME)])
-    if isinstance(node, sql.Anonymous) and node.name.upper() == "HASH":
-        # Spark's own `hash` has 32 bits, which ten million visits would share.
-        return sql.Anonymous(this="XXHASH64", expressions=node.expressions)
-    return node
+        return _function("DATE_FORMAT", node.this, sql.Literal.string(_CLOCK_TIME))
+    if isinstance(node, sql.AtTimeZone):
+        return _function("FROM_UTC_TIMESTAMP", node.this, node.args["zone"])
+    name = node.name.upper() if isinstance(node, sql.Anonymous) else ""
+    if name == "TIMEZONE":
+        return _function("TO_UTC_TIMESTAMP", *reversed(node.expressions))
+    # Spark's own `hash` has 32 bits, which ten million visits would share.
+    return _function("XXHASH64", *node.expressions) if name == "HASH" else node
+
+
+def _function(name: str, *arguments: sql.Expression) -> sql.Expression:
+    # A node that takes another's place is not looked into again.
+    return sql.Anonymous(this=name, expressions=[each.transform(_translated) for each in arguments])

@@ -26,6 +26,7 @@ from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import (
     CODED,
     FIRST_ROWS,
+    NO_OPT_OUTS,
     Rejection,
     UnreadableCells,
     flagged,
@@ -126,6 +127,15 @@ def check_on_spark(
         unreadable=tuple(_unreadable(typed, engine)),
         unknown_columns=_unknown_columns(typed, present, engine),
     )
+
+
+def refused_opt_outs(checked: CheckedOnSpark, engine: SparkEngine) -> pa.Table:
+    """The opt-outs of rejected rows, as `checked.Checked.opt_outs`; few, as a check refuses many rejected rows."""
+    if "opt_out" not in checked.present:
+        return NO_OPT_OUTS
+    rows = checked.all_rows.semi_join(checked.rejected, ROW_NUMBER)
+    wish = rows.opt_out.fill_null(False) | rows.bad_opt_out.fill_null(False)
+    return engine.fetch(rows.filter(wish).select("appointment_id", "patient_id")).cast(NO_OPT_OUTS.schema)
 
 
 def _refuse_lookups(mapping: Mapping) -> None:

@@ -248,6 +248,28 @@ class Ledger:
         """The opt-outs that lists of this home stated in a column."""
         return StatedOptOuts(self._home, self.hashed)
 
+    def knows_patients(self) -> bool:
+        """Whether anything is recorded here that decides whether some patient is called: a call, or an opt-out.
+
+        True also if the calls database cannot be read.
+
+        Raises
+        ------
+        StoreError
+            If the opt-outs that lists stated are damaged.
+        SecretError
+            If a secret is missing, damaged or another one.
+        """
+        if self.stated.patients():
+            return True
+        try:
+            self.catch_up()
+            return self._database.path.exists() and self._database.run(
+                lambda connection: _has_rows(connection, "events"), writes=False
+            )
+        except UnusableError:
+            return True
+
     def hashed(self, kind: str, value: str) -> str:
         """The keyed hash of an appointment or a patient, as in the scoring log.
 

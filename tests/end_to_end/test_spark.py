@@ -18,7 +18,7 @@ from tests.unit.registry_homes import copy_of
 
 import dnapredict
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.engine.spark_engine import SparkEngine, explained
+from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.model.artefact import load
 from dnapredict.pipeline import spark_audit
@@ -151,6 +151,17 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
     embedded, spark = (json.loads((tmp_path / f"{engine}.json").read_text()) for engine in ("duckdb", "spark"))
     assert spark == embedded | {"file": "parts"}
     assert spark["synthetic"]
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_an_access_report_has_the_figures_of_one_machine(extract, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_audit, "_ROWS_OF_A_TASK", 700)  # three tasks, whose counts are added
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
+        options = ("--out", tmp_path / engine, "--home", tmp_path / f"home-{engine}", "--engine", engine)
+        out = command("access", extract / name, *options)
+        assert out.returncode == 0, out.stderr
+    embedded, spark = ((tmp_path / engine / "indicators.csv").read_text() for engine in ("duckdb", "spark"))
+    assert spark == embedded
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
@@ -313,6 +324,13 @@ def test_what_an_executor_throws_is_one_sentence_without_a_value(thrown, kind, s
     assert type(error) is kind
     assert said in str(error)
     assert "Lovelace" not in str(error)
+
+
+@pytest.mark.usefixtures("session")
+def test_a_query_that_fails_quotes_no_value_on_the_terminal(capfd):
+    with pytest.raises(StoreError, match="Spark stopped"), spark_engine() as engine:
+        engine.fetch("SELECT 'Lovelace'::INTEGER AS number")
+    assert "Lovelace" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.usefixtures("session")

@@ -30,10 +30,9 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness import AuditData, ReportContext, run, write
 from dnapredict.fairness.access import assess
-from dnapredict.fairness.access.access_counts import count_access
+from dnapredict.fairness.access.access_counts import ASSESSED, count_access
 from dnapredict.fairness.access.access_disclosure import _counts as counts_of_access
 from dnapredict.fairness.access.access_disclosure import denominator_of as denominator
-from dnapredict.fairness.access.assessment import _ASSESSED
 from dnapredict.fairness.disclosure import hidden_counts
 from dnapredict.fairness.disclosure.derived_ranges import LinkedCounts
 from dnapredict.fairness.disclosure.linear_program import LinearProgram
@@ -539,5 +538,5 @@ def test_no_small_number_of_an_assessment_of_access_can_be_worked_out():
 
 
 def memberships_of_access(table: pa.Table) -> list:
-    asked = (membership(listed(table).grouped, one) for one in GROUPINGS if one.name in _ASSESSED)
+    asked = (membership(listed(table).grouped, one) for one in GROUPINGS if one in ASSESSED)
     return [everyone_membership(table.num_rows), *(members for members in asked if members is not None)]

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +29,7 @@ from dnapredict.errors import GateFailedError, UsageError
 if TYPE_CHECKING:
     from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.training_config import Setting
-    from dnapredict.pipeline import Audit
+    from dnapredict.pipeline import Assessment, Audit
 
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="TOML like fairness/policy.toml, which is the default.")
@@ -357,6 +357,7 @@ def access(
     config: ConfigFile = None,
     files: JoinedFiles = None,
     key_file: KeyFile = None,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Report who is on the list, who waits long and who misses.
@@ -364,6 +365,9 @@ def access(
     Describes the service itself, without any model. Writes a report of four pages and a table of indicators for
     yearly publication: aggregates with confidence intervals, rounded and with small counts hidden. The home
     remembers what was published, so that two reports together give no small count back.
+
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue: the executors count,
+    and the figures are the same.
 
     Example:  dnapredict access outpatients.parquet --out reports/access
     """
@@ -374,8 +378,9 @@ def access(
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     inputs = {"EXTRACT": extract, "--mapping": mapping, "--policy": policy, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    result = pipeline.access(
-        extract,
+    verb: Callable[..., Assessment] = pipeline.access_on_spark if engine is EngineName.SPARK else pipeline.access
+    result = verb(
+        str(extract) if engine is EngineName.SPARK else extract,
         out=out,
         setting=setting,
         policy=load(policy or shipped("fairness/policy.toml"), Policy),

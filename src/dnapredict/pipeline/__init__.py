@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, audit, consent, sign
+    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, access_on_spark, audit, consent, sign
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import Trained, features, train
@@ -30,6 +30,7 @@ __all__ = [
     "Signed",
     "Trained",
     "access",
+    "access_on_spark",
     "audit",
     "audit_counts",
     "audit_counts_on_spark",
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "auditing": ("Assessment", "Audit", "Signed", "access", "audit", "consent", "sign"),
+    "auditing": ("Assessment", "Audit", "Signed", "access", "access_on_spark", "audit", "consent", "sign"),
     "model_building": ("Trained", "features", "train"),
     "routine.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),

@@ -3,24 +3,38 @@
 import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dnapredict.config.fairness_policy import Policy
+from dnapredict.config.training_config import Setting
 from dnapredict.data.contract.codes import FIRST_ATTENDANCE, REMOTE_FIRST_ATTENDANCE, REMOTE_MECHANISMS
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.spark_engine import spark_engine
 from dnapredict.data.files.digests import keyed_hash, read_secret
 from dnapredict.data.readers import table_file
+from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.readers.frames import SYNTHETIC_KEY
 from dnapredict.data.validation.checked import Checked
-from dnapredict.errors import DataError
+from dnapredict.errors import DataError, UsageError
 from dnapredict.fairness.access import AccessContext, AccessData
+from dnapredict.fairness.access.access_counts import ServiceCounts, count_service
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.model.cohort import patient_codes
+from dnapredict.pipeline.audit_inputs import warn_of_unknown_values
+from dnapredict.pipeline.audit_source import Say
 from dnapredict.pipeline.run_inputs import code_revision
+from dnapredict.pipeline.spark_audit import Codec, counts_of_patients
+from dnapredict.pipeline.spark_verbs import rows_on_spark, sound_on_spark, source_name
 from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
+
+if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
 
 _GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
 
@@ -47,6 +61,65 @@ def listed(
         named = [barriers.get(hash_of(each)) for each in rows["appointment_id"].cast(pa.string()).to_pylist()]
         computed["barrier"] = pa.array(named, pa.string())
     return AccessData.of(pa.table(computed | kept), dna_codes=dna_codes)
+
+
+def counted_on_spark(
+    source: "str | SparkFrame", *, setting: Setting, policy: Policy, home: Path | None, say: Say | None = None
+) -> tuple[ServiceCounts, AccessContext]:
+    """Count the appointments of an extract on Apache Spark, as `listed` and `count_service` do.
+
+    Raises
+    ------
+    DataError
+        As `listed`, and if too many rows break the contract.
+    UsageError
+        If the home knows what made it hard to come, which executors cannot read; if Spark, Java or a package is
+        missing.
+    """
+    if home is not None and OutcomeStore(home).exists:
+        raise UsageError(
+            "This home keeps what made it hard to come (barrier), which executors cannot read. Use --engine duckdb."
+        )
+    codes = setting.training.dna_codes
+    with spark_engine() as engine:
+        rows, name = rows_on_spark(engine, source), source_name(source, "extract")
+        checked = sound_on_spark(rows, engine, setting=setting, source=name)
+        warn_of_unknown_values(checked, engine, policy, say)
+        table = engine.compute(_sql(checked.rows.get_name()))
+        with_outcome = table.filter(table.outcome_code.notnull())
+        facts = engine.fetch(
+            table.agg(
+                **{f"filled_{each}": table[each].count() for each in table.columns},
+                first=with_outcome.starts_at.date().min().as_scalar(),
+                last=with_outcome.starts_at.date().max().as_scalar(),
+            )
+        ).to_pylist()[0]
+        if not facts["filled_outcome_code"]:
+            raise DataError(f"{name}: no appointment has an outcome_code.")
+        filled = frozenset(each for each in table.columns if facts[f"filled_{each}"])
+        counts = counts_of_patients(
+            table,
+            engine,
+            rows=checked.kept,
+            count=partial(_count_part, dna_codes=codes, filled=filled),
+            codec=Codec(ServiceCounts.to_json, ServiceCounts.from_json),
+        )
+        context = AccessContext(
+            source=name,
+            data_sha256=engine.digest(rows, number=ROW_NUMBER),
+            window=(facts["first"], facts["last"]),
+            code_revision=code_revision(),
+            synthetic=engine.every_file_says(rows, SYNTHETIC_KEY, "true"),
+            created_at=datetime.datetime.now(ZoneInfo(setting.mapping.timezone)),
+        )
+    return counts, context
+
+
+def _count_part(table: pa.Table, *, dna_codes: tuple[str, ...], filled: frozenset[str]) -> ServiceCounts:
+    """The counts of the patients of a task; this runs on the executors."""
+    columns = {"patient": pa.array(patient_codes(table["patient_id"]))}
+    columns |= {name: table[name] for name in table.column_names if name not in ("patient_id", "appointment_id")}
+    return count_service(AccessData(pa.table(columns).combine_chunks(), dna_codes, filled))
 
 
 def _barriers(home: Path) -> dict[str, str]:

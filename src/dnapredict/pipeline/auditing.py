@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ from dnapredict.registry.audit_record import AuditRecord, ModelsAudited
 from dnapredict.worklist.plan.call_capacity import call_rules
 
 if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
     from dnapredict.fairness import AuditResult, ReportContext, Signature
-    from dnapredict.fairness.access import AccessAssessment
+    from dnapredict.fairness.access import AccessAssessment, AccessContext
     from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
     from dnapredict.fairness.disclosure.publications import Kind
     from dnapredict.fairness.disclosure.published_before import PublishedBefore
@@ -177,7 +179,6 @@ def access(
     outcome store says what made it hard to come, the report counts that by group.
     """
     from dnapredict.fairness import access as assessing
-    from dnapredict.fairness import remembered
     from dnapredict.pipeline import access_inputs, audit_inputs
 
     assessing.require_free(out)
@@ -187,11 +188,53 @@ def access(
         codes = setting.training.dna_codes
         listed = access_inputs.listed(checked, dna_codes=codes, source=path.name, workspace=workspace, home=home)
     context = access_inputs.access_context(listed, path, timezone=setting.mapping.timezone)
+    assess = partial(assessing.assess, listed)
+    return _assessment(assess, context, out=out, policy=policy, home=home, say=say)
+
+
+def access_on_spark(
+    source: "str | SparkFrame",
+    *,
+    out: Path,
+    setting: Setting,
+    policy: Policy,
+    home: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Assessment:
+    """Report on an extract as `access` does, from counts that Apache Spark makes.
+
+    Raises
+    ------
+    UsageError
+        Also if the outcome store of the home says what made it hard to come, which executors cannot read.
+    """
+    from dnapredict.fairness import access as assessing
+    from dnapredict.pipeline import access_inputs
+
+    assessing.require_free(out)
+    counts, context = access_inputs.counted_on_spark(source, setting=setting, policy=policy, home=home, say=say)
+    assess = partial(assessing.assess_counts, counts, has_barriers=False)
+    return _assessment(assess, context, out=out, policy=policy, home=home, say=say)
+
+
+def _assessment(
+    assess: "Callable[..., AccessAssessment]",
+    context: "AccessContext",
+    *,
+    out: Path,
+    policy: Policy,
+    home: Path | None,
+    say: Callable[[str], None] | None,
+) -> Assessment:
+    """Assess beside what the home has published, and write the report."""
+    from dnapredict.fairness import access as assessing
+    from dnapredict.fairness import remembered
+
     with remembered(home) as memory:
         before = memory.before("access", context.window, data_sha256=context.data_sha256)
         context = replace(context, before=before, not_protected=memory.note)
         _tell(memory.note, say)
-        result = assessing.assess(listed, policy=policy, context=context)
+        result = assess(policy=policy, context=context)
         memory.keep(result.publication)
         return Assessment(result, assessing.write(result, out))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import ibis
 import numpy as np
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
     from dnapredict.fairness.measure.audit_counts import AuditCounts
 
+Counts = TypeVar("Counts")
 # Appointments that one task counts; more tasks than these need cost time alone.
 _ROWS_OF_A_TASK: Final = 500_000
 # Counts travel in parts, so that a driver may receive them whatever its cluster allows.
@@ -346,20 +347,44 @@ def _counted(
     judged: "ir.Table", engine: SparkEngine, *, outcomes: LabelRule, policy: Policy, live: bool, rows: int
 ) -> "AuditCounts":
     """The counts of all appointments: each task counts those of some patients, and one adds their counts up."""
-    from dnapredict.fairness.pooling.counts_codec import from_json
+    from dnapredict.fairness.pooling.counts_codec import from_json, to_json
 
-    frame = engine.frame(engine.keep(judged))
-    count = partial(_count_patients, policy=policy, outcomes=outcomes, filled=_filled(judged, engine, live=live))
-    together = engine.by_key(frame, "coalesce(patient_id, appointment_id)", tasks=1 + rows // _ROWS_OF_A_TASK)
-    add_up = partial(_add_up, size=engine.bytes_at_once)
-    added = engine.map_tables(engine.map_tables(together, count, _PARTS).coalesce(1), add_up, _PARTS)
-    parts = engine.keep(added)
+    kept = engine.keep(judged)
+    count = partial(_count_patients, policy=policy, outcomes=outcomes, filled=_filled(kept, engine, live=live))
+    codec: Codec[AuditCounts] = Codec(to_json, from_json)
+    return counts_of_patients(kept, engine, rows=rows, count=count, codec=codec)
+
+
+@dataclass(frozen=True)
+class Codec(Generic[Counts]):
+    """How counts are written as JSON values and read."""
+
+    to_json: Callable[[Counts], Any]
+    from_json: Callable[[Any], Counts]
+
+
+def counts_of_patients(
+    table: "ir.Table", engine: SparkEngine, *, rows: int, count: Callable[[pa.Table], Counts], codec: Codec[Counts]
+) -> Counts:
+    """The counts of a table of so many `rows`: each task counts some patients, and one adds their counts up.
+
+    Parameters
+    ----------
+    table
+        Has `patient_id` and `appointment_id`; a row without patient counts as one.
+    count
+        Counts all rows of some patients, on an executor. Counts are added by `+`.
+    """
+    together = engine.by_key(
+        engine.frame(table), "coalesce(patient_id, appointment_id)", tasks=1 + rows // _ROWS_OF_A_TASK
+    )
+    counted = engine.map_tables(together, partial(_count_task, count=count, codec=codec), _PARTS).coalesce(1)
+    parts = engine.keep(engine.map_tables(counted, partial(_add_up, codec=codec, size=engine.bytes_at_once), _PARTS))
     content = b"".join(
         engine.fetch(parts.filter(parts.part == number).select("content"))["content"][0].as_py()
         for number in range(engine.count(parts))
     )
-    found: AuditCounts = from_json(json.loads(content))
-    return found
+    return codec.from_json(json.loads(content))
 
 
 def _filled(judged: "ir.Table", engine: SparkEngine, *, live: bool) -> frozenset[str]:
@@ -370,15 +395,20 @@ def _filled(judged: "ir.Table", engine: SparkEngine, *, live: bool) -> frozenset
     return frozenset(name for name in names if counts[name]) | computed
 
 
-def _count_patients(
-    tables: Iterable[pa.Table], *, policy: Policy, outcomes: LabelRule, filled: frozenset[str]
-) -> Iterator[pa.Table]:
-    """The counts of the patients of a task, in parts; this runs on the executors."""
+def _count_patients(table: pa.Table, *, policy: Policy, outcomes: LabelRule, filled: frozenset[str]) -> "AuditCounts":
+    """The counts of the patients of a task; this runs on the executors."""
     from dnapredict.fairness.measure.audit_counts import count
 
+    return count(_audited(table, outcomes, filled), policy)
+
+
+def _count_task(
+    tables: Iterable[pa.Table], *, count: Callable[[pa.Table], Any], codec: Codec[Any]
+) -> Iterator[pa.Table]:
+    """The counts of the rows of a task, in parts."""
     rows = list(tables)
     if rows:
-        yield from _in_parts(count(_audited(pa.concat_tables(rows), outcomes, filled), policy), size=_BYTES_OF_A_PART)
+        yield from _in_parts(codec.to_json(count(pa.concat_tables(rows))), size=_BYTES_OF_A_PART)
 
 
 def _audited(table: pa.Table, outcomes: LabelRule, filled: frozenset[str]) -> AuditData:
@@ -400,28 +430,23 @@ def _optional(filled: frozenset[str]) -> Sequence[str]:
     return [*called, *(("live_selected",) if "live_selected" in filled else ())]
 
 
-def _add_up(tables: Iterable[pa.Table], *, size: int) -> Iterator[pa.Table]:
-    """The sum of the counts of all tasks, in parts; this runs on one executor."""
-    from dnapredict.fairness.pooling.counts_codec import from_json
-
-    total: AuditCounts | None = None
-    waiting = b""
+def _add_up(tables: Iterable[pa.Table], *, codec: Codec[Any], size: int) -> Iterator[pa.Table]:
+    """The sum of the counts of all tasks, in parts of `size` bytes; this runs on one executor."""
+    total, waiting = None, b""
     for table in tables:
         for part, content in zip(table["part"].to_pylist(), table["content"].to_pylist(), strict=True):
             waiting += content
             if part < 0:  # the last part of a task
-                found: AuditCounts = from_json(json.loads(waiting))
+                found = codec.from_json(json.loads(waiting))
                 total, waiting = found if total is None else total + found, b""
     if total is not None:
-        parts = pa.concat_tables(_in_parts(total, size=size))
+        parts = pa.concat_tables(_in_parts(codec.to_json(total), size=size))
         yield parts.set_column(0, "part", pa.array(np.arange(parts.num_rows)))
 
 
-def _in_parts(counts: "AuditCounts", *, size: int) -> Iterator[pa.Table]:
-    """The counts as JSON in parts of so many bytes, numbered from 0; the last has the number -1."""
-    from dnapredict.fairness.pooling.counts_codec import to_json
-
-    content = json.dumps(to_json(counts)).encode()
+def _in_parts(value: Any, *, size: int) -> Iterator[pa.Table]:
+    """JSON values as text in parts of so many bytes, numbered from 0; the last has the number -1."""
+    content = json.dumps(value).encode()
     for number, start in enumerate(range(0, len(content), size)):
         is_last = start + size >= len(content)
         part = [-1 if is_last else number], [content[start : start + size]]

@@ -7,13 +7,14 @@ the rows comes to the driver (`SparkEngine.fetch`).
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -48,6 +49,7 @@ _NEEDED: Final = "needs Java 17 and the extra 'spark': pip install 'dnapredict[s
 _TABLE_NAME: Final = re.compile(r"\w+(\.\w+){0,2}", re.ASCII)
 # `pathlib` makes one slash of two: abfss://lists@account/x becomes abfss:/lists@account/x.
 _STORE: Final = re.compile(r"(abfss?|wasbs?|s3a?|gs|hdfs):/(?!/)")
+_QUERY_LOGGERS: Final = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _UNFINISHED: Final = ".unfinished"
 _ROWS_AT_ONCE: Final = 50_000
 _MOST_BYTES: Final = 2**26
@@ -290,6 +292,7 @@ def spark_engine() -> Iterator[SparkEngine]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pyspark warns of pandas 3, which nothing here passes through
         spark, is_ours = _found_or_started()
+        silent = _silenced()
         try:
             engine = SparkEngine(spark.newSession())
             try:
@@ -301,8 +304,21 @@ def spark_engine() -> Iterator[SparkEngine]:
         except Exception as error:  # noqa: BLE001 - whatever the cluster throws may hold a patient's row
             raise explained(error) from None
         finally:
+            for logger in silent:
+                logger.disabled = False
             if is_ours:
                 spark.stop()
+
+
+def _silenced() -> Sequence[logging.Logger]:
+    """The loggers to which pyspark writes the message of a failed query, which can quote a row; they are silent now."""
+    from pyspark.logger import PySparkLogger
+
+    loggers = [PySparkLogger.getLogger(name) for name in _QUERY_LOGGERS]
+    silent = [logger for logger in loggers if not logger.disabled]
+    for logger in silent:
+        logger.disabled = True
+    return silent
 
 
 def explained(error: Exception) -> DnapredictError:

@@ -6,6 +6,6 @@ of indicators, for the yearly board paper on health inequalities.
 
 from dnapredict.fairness.access.access_measures import AccessData
 from dnapredict.fairness.access.access_report import require_free, write
-from dnapredict.fairness.access.assessment import AccessAssessment, AccessContext, assess
+from dnapredict.fairness.access.assessment import AccessAssessment, AccessContext, assess, assess_counts
 
-__all__ = ["AccessAssessment", "AccessContext", "AccessData", "assess", "require_free", "write"]
+__all__ = ["AccessAssessment", "AccessContext", "AccessData", "assess", "assess_counts", "require_free", "write"]

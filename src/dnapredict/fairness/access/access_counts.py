@@ -2,8 +2,9 @@
 
 import functools
 import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -14,10 +15,23 @@ from dnapredict.data.contract.codes import BARRIER
 from dnapredict.fairness.access.access_measures import MEASURES, AccessData
 from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.fairness.measure.counts import SummedCounts
-from dnapredict.fairness.measure.groupings import grouping_named
+from dnapredict.fairness.measure.groupings import (
+    EVERYONE,
+    GROUPINGS,
+    PLACE_GROUPINGS,
+    everyone_membership,
+    grouping_named,
+)
 from dnapredict.fairness.measure.intervals import Rate
-from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership
+from dnapredict.fairness.measure.membership import Group, Grouping, Membership, membership, united_groups
 
+_ASSESSED: Final = (
+    "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability",
+    "learning_disability", "plus", "provider", "place",
+)  # fmt: skip
+ASSESSED: Final = tuple(each for each in (*GROUPINGS, *PLACE_GROUPINGS) if each.name in _ASSESSED)
+"""The groupings of the assessment."""
+_ARRAYS: Final = ("sums", "waits", "barriers")
 LONGEST: Final = 1_000  # days; longer waits count as this long
 BARRIERS: Final = tuple(BARRIER)
 _OPTIONAL: Final = {"first_attendance_code": pa.string(), "remote": pa.bool_(), "from_referral": pa.bool_()}
@@ -81,6 +95,62 @@ class CountedAccess:
     def total(self) -> AccessCounts:
         """Everyone."""
         return functools.reduce(operator.add, self.counts)
+
+    def __add__(self, other: "CountedAccess") -> "CountedAccess":
+        """The grouping of both parts; a patient in both counts as two."""
+        groups = united_groups(self.grouping, self.groups, other.groups)
+        sides = [dict(zip((group.code for group in one.groups), one.counts, strict=True)) for one in (self, other)]
+        parts = ([side[group.code] for side in sides if group.code in side] for group in groups)
+        return CountedAccess(self.grouping, groups, tuple(functools.reduce(operator.add, part) for part in parts))
+
+
+@dataclass(frozen=True)
+class ServiceCounts:
+    """The counts of an assessment: everyone first, then each grouping that the extract has."""
+
+    groupings: tuple[CountedAccess, ...]
+
+    def __add__(self, other: "ServiceCounts") -> "ServiceCounts":
+        """The counts of both parts, which have the same groupings."""
+        return ServiceCounts(tuple(a + b for a, b in zip(self.groupings, other.groupings, strict=True)))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """JSON values; every sum is a whole number, so that reading gives back what was written."""
+        return [
+            {
+                "grouping": one.grouping.name,
+                "groups": [group.code for group in one.groups],
+                "counts": [
+                    [each.patients, each.appointments, each.upcoming, *(getattr(each, n).tolist() for n in _ARRAYS)]
+                    for each in one.counts
+                ],
+            }
+            for one in self.groupings
+        ]
+
+    @classmethod
+    def from_json(cls, values: Iterable[Mapping[str, Any]]) -> "ServiceCounts":
+        """The counts that `to_json` was given."""
+        return cls(tuple(map(_grouping_from_json, values)))
+
+
+def _grouping_from_json(value: Mapping[str, Any]) -> CountedAccess:
+    grouping = next(each for each in (EVERYONE, *ASSESSED) if each.name == value["grouping"])
+    known = {group.code: group for group in grouping.groups}
+    counts = (
+        AccessCounts(patients, appointments, upcoming, *map(np.array, arrays))
+        for patients, appointments, upcoming, *arrays in value["counts"]
+    )
+    return CountedAccess(
+        grouping, tuple(known.get(code) or Group(code, code) for code in value["groups"]), tuple(counts)
+    )
+
+
+def count_service(listed: AccessData) -> ServiceCounts:
+    """Count everyone, and each grouping of the assessment that the extract has."""
+    asked = (membership(listed.grouped, grouping) for grouping in ASSESSED)
+    found = (everyone_membership(len(listed)), *asked)
+    return ServiceCounts(tuple(count_access(listed, members) for members in found if members is not None))
 
 
 def count_access(listed: AccessData, members: Membership) -> CountedAccess:

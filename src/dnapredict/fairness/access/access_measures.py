@@ -20,11 +20,12 @@ class AccessData:
     referral where `from_referral`, else from booking), `outcome_code` (null where none is known), `ahead` (it lies in
     the future), and any of `audited_appointments.GROUP_COLUMNS`, `first_attendance_code`, `remote`,
     `from_referral` and `barrier` (what makes it hard to come, a code of `codes.BARRIER`, null where nobody said).
-    Made by `AccessData.of`.
+    Made by `AccessData.of`. Of a part of the rows, `filled` names the columns that have a value in any part.
     """
 
     table: pa.Table
     dna_codes: tuple[str, ...]
+    filled: frozenset[str] | None = None
 
     @classmethod
     def of(cls, table: pa.Table, *, dna_codes: tuple[str, ...]) -> "AccessData":
@@ -54,7 +55,7 @@ class AccessData:
     @property
     def grouped(self) -> AuditData:
         """The same rows, as input of `membership`."""
-        return AuditData(self.table)
+        return AuditData(self.table, self.filled)
 
 
 # Where the wait for a first appointment begins, in titles and sentences.

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.data.small_numbers import publish_count
-from dnapredict.fairness.access.access_counts import BARRIERS, AccessCounts, CountedAccess, count_access
+from dnapredict.fairness.access.access_counts import (
+    ASSESSED,
+    BARRIERS,
+    AccessCounts,
+    CountedAccess,
+    ServiceCounts,
+    count_service,
+)
 from dnapredict.fairness.access.access_disclosure import (
     NUMBERS,
     OF_OTHERS,
@@ -21,14 +28,9 @@ from dnapredict.fairness.disclosure.hidden_counts import HiddenCells
 from dnapredict.fairness.disclosure.publications import Publication
 from dnapredict.fairness.disclosure.published_before import PublishedBefore
 from dnapredict.fairness.disclosure.rounded_figures import publish_rate
-from dnapredict.fairness.measure.groupings import (
-    GROUPINGS,
-    PLACE_GROUPINGS,
-    everyone_membership,
-    grouping_phrases,
-)
+from dnapredict.fairness.measure.groupings import GROUPINGS, grouping_phrases
 from dnapredict.fairness.measure.intervals import Interval, Rate, gap, printed_interval, z_of
-from dnapredict.fairness.measure.membership import Group, membership
+from dnapredict.fairness.measure.membership import Group
 
 _FEWEST_FOR_A_WAIT = 20  # first appointments, below which a median could be somebody's own wait
 
@@ -166,12 +168,6 @@ def _slope(tallied: CountedAccess, measure: str, hidden: HiddenCells, *, rule: D
     return found.rounded() if found else None
 
 
-_ASSESSED = (
-    "core20", "imd_decile", "ethnicity", "ethnicity_5", "sex", "age", "interpreter", "disability",
-    "learning_disability", "plus", "provider", "place",
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class AccessContext:
     """Where the numbers come from; `window` is the first and last day of appointments with an outcome.
@@ -222,15 +218,18 @@ def assess(listed: AccessData, *, policy: Policy, context: AccessContext) -> Acc
 
     The result holds no exact counts: numbers are rounded and small ones hidden by the policy's rule.
     """
+    return assess_counts(count_service(listed), has_barriers=listed.has_barriers, policy=policy, context=context)
+
+
+def assess_counts(
+    service: ServiceCounts, *, has_barriers: bool, policy: Policy, context: AccessContext
+) -> AccessAssessment:
+    """The assessment from counts (`access_counts.count_service`)."""
+    counted = service.groupings
     rule, z = policy.disclosure, z_of(policy.confidence)
-    groupings = (*GROUPINGS, *PLACE_GROUPINGS)
-    asked = [(g, membership(listed.grouped, g)) for g in groupings if g.name in _ASSESSED]
-    found = [everyone_membership(len(listed)), *(members for _, members in asked if members is not None)]
-    tallied = [count_access(listed, members) for members in found]
-    hidden = hidden_access_counts(tallied, rule, before=context.before)
-    first, *others = (
-        access_table(one, hidden=hidden, rule=rule, z=z, has_barriers=listed.has_barriers) for one in tallied
-    )
-    absent = grouping_phrases(g for g, members in asked if members is None and g in GROUPINGS)
+    hidden = hidden_access_counts(counted, rule, before=context.before)
+    first, *others = (access_table(one, hidden=hidden, rule=rule, z=z, has_barriers=has_barriers) for one in counted)
+    found = {one.grouping.name for one in counted}
+    absent = grouping_phrases(each for each in ASSESSED if each.name not in found and each in GROUPINGS)
     context = replace(context, not_protected=hidden.not_protected(context.not_protected))
     return AccessAssessment(first, tuple(others), absent, policy, context, hidden.publication)

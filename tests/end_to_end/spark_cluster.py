@@ -129,7 +129,7 @@ def session_on(address: str, folder: Path) -> Any:
         "spark.ui.showConsoleProgress": "false",
     }
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 700m --driver-java-options '{_SHORT_LIVED}' pyspark-shell"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 1200m --driver-java-options '{_SHORT_LIVED}' pyspark-shell"
     builder = SparkSession.builder.master(address).appName("dnapredict tests")
     for name, value in settings.items():
         builder = builder.config(name, value)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
@@ -55,7 +55,7 @@ class _Messages:
 
 
 def check(
-    extract: TableInput,
+    extract: "TableInput | SparkFrame",
     *,
     report: PathInput | None = None,
     mapping: PathInput | None = None,
@@ -74,7 +74,8 @@ def check(
     ----------
     extract
         A path, or a table of pandas, Arrow or Polars with one row an appointment. Codes must be texts: read
-        a CSV with `dtype="string"`, or give its path.
+        a CSV with `dtype="string"`, or give its path. A data frame of Spark is checked by its cluster; its rejected
+        rows stay there, so that `CheckResult.rejected` is empty.
     report
         Where to write the report: JSON, and a page with the same name.
     mapping
@@ -94,9 +95,16 @@ def check(
         As the command, with the same message.
     """
     setting, messages, out = _setting(mapping, config, files, key_file), _Messages(say), _path(report)
-    with as_file(extract, name="extract") as path:
-        _require_apart(setting, {"report": out}, {"extract": path, "mapping": _path(mapping)})
-        result = checking.check(path, setting=setting, say=messages, out=out, with_report=True, lists=_paths(lists))
+    if is_spark_frame(extract):
+        if lists:
+            raise UsageError("lists= are files of this machine, which a cluster cannot compare: leave them out.")
+        _require_apart(setting, {"report": out}, {"mapping": _path(mapping)})
+        frame = cast("SparkFrame", extract)
+        result = checking.check_on_spark(frame, setting=setting, say=messages, out=out, with_report=True)
+    else:
+        with as_file(extract, name="extract") as path:
+            _require_apart(setting, {"report": out}, {"extract": path, "mapping": _path(mapping)})
+            result = checking.check(path, setting=setting, say=messages, out=out, with_report=True, lists=_paths(lists))
     if result.report is None:  # pragma: no cover - it was asked for
         raise AssertionError
     return CheckResult.of(result, result.report, messages.all)

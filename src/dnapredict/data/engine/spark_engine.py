@@ -45,6 +45,8 @@ _FIGURES: Final = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
 }
+# The driver keeps a description of each plan for Spark's own page: some are many megabytes long, and filled it.
+_DESCRIPTIONS: Final = {"spark.sql.maxPlanStringLength": "10000", "spark.sql.ui.explainMode": "simple"}
 _NEEDED: Final = "needs Java 17 and the extra 'spark': pip install 'dnapredict[spark]'. Or use --engine duckdb."
 _TABLE_NAME: Final = re.compile(r"\w+(\.\w+){0,2}", re.ASCII)
 # `pathlib` makes one slash of two: abfss://lists@account/x becomes abfss:/lists@account/x.
@@ -73,7 +75,7 @@ class SparkEngine:
 
     def __post_init__(self) -> None:
         """Open the session to Ibis."""
-        for name, value in _FIGURES.items():
+        for name, value in (_FIGURES | _DESCRIPTIONS).items():
             self.session.conf.set(name, value)
         self._backend = ibis.pyspark.connect(self.session)
 

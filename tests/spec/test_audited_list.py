@@ -19,7 +19,7 @@ from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.pipeline.audited_lists import PastLists, assumptions, capacity_phrase, opted_out_phrase, replayed
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.plan.call_plan import plan_calls
-from dnapredict.worklist.scorer import _excluded
+from dnapredict.worklist.scorer import rows_without_call
 
 LABEL = LabelRule(("3", "7"))
 EYES, HEARTS = (
@@ -56,7 +56,7 @@ def audited(table: pa.Table, **changes: object) -> list[str]:
 def scored(table: pa.Table, **changes: object) -> list[str]:
     """The appointments that a scored list calls about."""
     config = rules(**changes)
-    excluded = _excluded(table, KnownContacts(), opted_out=NO_OPT_OUTS, unanswered=())
+    excluded = rows_without_call(table, KnownContacts(), opted_out=NO_OPT_OUTS, unanswered=())
     plan = plan_calls(table, config=config, capacity=None, excluded=excluded).table
     about = [
         called or "Mention" in action
@@ -215,7 +215,8 @@ def test_the_report_says_what_the_lists_were_taken_to_be(policy_rule):
         a           | p       | 23  | 0.9  | 2       |
         b           | q       | 23  | 0.3  | 3       |
     """
-    said = assumptions(PastLists.of(Matrix(extract(week), ()), outcomes=LABEL), rules(), policy_rule)
+    lists = PastLists.of(Matrix(extract(week), ()), outcomes=LABEL)
+    said = assumptions(lists.facts(rules(), refused=NO_OPT_OUTS), rules(), policy_rule)
     assert any("does not say when appointments were cancelled" in sentence for sentence in said)
     assert any("For 14 days the patient is then not called again for the same clinic" in sentence for sentence in said)
     assert capacity_phrase(rules(teams=(EYES,))) == (
@@ -250,4 +251,5 @@ def test_appointments_of_patients_who_asked_not_to_be_called_are_counted_for_pag
     ]
     table = extract("\n".join(["appointment | patient | day | risk | opt out", *rows]))
     lists = PastLists.of(Matrix(table, ()), outcomes=LABEL)
-    assert opted_out_phrase(lists, rules(), Disclosure(why="As agreed."), refused=NO_OPT_OUTS) == said
+    facts = lists.facts(rules(), refused=NO_OPT_OUTS)
+    assert opted_out_phrase(facts, Disclosure(why="As agreed.")) == said

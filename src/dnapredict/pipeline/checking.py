@@ -110,7 +110,7 @@ def check(
     with Workspace() as workspace:
         checked = checked_extract(path, workspace, mapping=setting.mapping, say=say)
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
-        source = _Source(path.name, is_synthetic(path))
+        source = _ExtractFacts(path.name, is_synthetic(path))
         labels, report = _judged(
             checked,
             workspace,
@@ -152,7 +152,7 @@ def check_on_spark(
         rows = rows_on_spark(engine, source)
         name = source_name(source, "extract")
         checked = validated_on_spark(rows, engine, mapping=setting.mapping, source=name)
-        facts = _Source(name, engine.every_file_says(rows, SYNTHETIC_KEY, "true"))
+        facts = _ExtractFacts(name, engine.every_file_says(rows, SYNTHETIC_KEY, "true"))
         labels, report = _judged(
             checked, engine, facts, setting=setting, say=say, with_report=with_report or out is not None
         )
@@ -161,7 +161,7 @@ def check_on_spark(
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ExtractFacts:
     """The name of an extract, and whether its patients are made up."""
 
     name: str
@@ -171,7 +171,7 @@ class _Source:
 def _judged(
     checked: CheckedExtract,
     engine: SqlEngine,
-    source: _Source,
+    source: _ExtractFacts,
     *,
     setting: Setting,
     say: Callable[[str], None],

@@ -21,7 +21,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.model.artefact import load
-from dnapredict.pipeline import spark_audit
+from dnapredict.pipeline import spark_counts
 from dnapredict.quality.record_quality import _of_column
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
@@ -155,7 +155,7 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
 
 
 def test_an_access_report_has_the_figures_of_one_machine(extract, session, tmp_path, monkeypatch):
-    monkeypatch.setattr(spark_audit, "_ROWS_OF_A_TASK", 700)  # three tasks, whose counts are added
+    monkeypatch.setattr(spark_counts, "_ROWS_OF_A_TASK", 700)  # three tasks, whose counts are added
     for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
         options = ("--out", tmp_path / engine, "--home", tmp_path / f"home-{engine}", "--engine", engine)
         out = command("access", extract / name, *options)
@@ -181,28 +181,6 @@ def test_hours_that_the_clock_skips_or_repeats_are_counted_as_on_one_machine(ses
     spark.close()
     assert found[0] == found[1]
     assert found[0] == [{"column": "starts_at", "filled": 4, "no_clock": 1, "skipped": 1, "twice": 1, "night": 3}]
-
-
-@pytest.mark.usefixtures("session")
-def test_the_counts_of_an_audit_are_those_of_one_machine(trust, tmp_path, monkeypatch):
-    monkeypatch.setattr(spark_audit, "_ROWS_OF_A_TASK", 2_000)  # four tasks, whose counts are added
-    options = ("--model", 1, "--trust", "A", "--home", trust.home)
-    for engine in ("duckdb", "spark"):
-        out = tmp_path / engine / "a.counts.json"
-        out.parent.mkdir()
-        done = command("audit-counts", trust.extract, "--out", out, *options, "--engine", engine)
-        assert done.returncode == 0, done.stderr
-    embedded, spark = (json.loads((tmp_path / e / "a.counts.json").read_text()) for e in ("duckdb", "spark"))
-    assert spark["counts"] == embedded["counts"]
-    differ = {name for name, value in embedded["provenance"].items() if spark["provenance"][name] != value}
-    assert differ <= {"data_sha256", "created_at"}
-    reports = []
-    for engine in ("duckdb", "spark"):
-        command("audit", "--pool", tmp_path / engine, "--out", tmp_path / engine / "r", "--home", tmp_path / engine)
-        report = json.loads((tmp_path / engine / "r" / "audit.json").read_text())
-        reports.append({name: value for name, value in report.items() if name != "context"})
-    assert reports[0] == reports[1]
-    assert reports[0]["verdict"]
 
 
 def test_the_session_that_was_there_stays_as_it_was(session, factors):
@@ -257,9 +235,11 @@ def test_scores_are_those_of_one_machine(session, trust, past, tmp_path):
 def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, tmp_path):
     before = dict(session.conf.getAll)
     weekly, history = (session.read.parquet(str(path)) for path in (trust.weekly, past))
-    done = dnapredict.score_on_spark(weekly, out=tmp_path / "spark", history=history, home=trust.home)
+    done = dnapredict.score_on_spark(weekly, out=tmp_path / "spark", history=history, home=trust.home, risks_only=True)
     file = dnapredict.score(trust.weekly, history=past, home=trust.home).worklist
-    risks = pq.read_table(tmp_path / "spark").to_pandas().set_index("appointment_id")["probability"]
+    scored = pq.read_table(tmp_path / "spark")
+    assert {"rank", "selected", "action"}.isdisjoint(scored.column_names)
+    risks = scored.to_pandas().set_index("appointment_id")["probability"]
     np.testing.assert_allclose(risks.loc[file["appointment_id"]], file["probability"], rtol=0, atol=1e-12)
     assert (done.rows, done.rejected, done.model_version) == (len(file), 0, "1")
     assert dict(session.conf.getAll) == before

@@ -56,7 +56,7 @@ def audited(table: pa.Table, **changes: object) -> list[str]:
 def scored(table: pa.Table, **changes: object) -> list[str]:
     """The appointments that a scored list calls about."""
     config = rules(**changes)
-    excluded = rows_without_call(table, KnownContacts(), opted_out=NO_OPT_OUTS, unanswered=())
+    excluded = rows_without_call(table, KnownContacts(), opted_out=NO_OPT_OUTS)
     plan = plan_calls(table, config=config, capacity=None, excluded=excluded).table
     about = [
         called or "Mention" in action
@@ -215,8 +215,7 @@ def test_the_report_says_what_the_lists_were_taken_to_be(policy_rule):
         a           | p       | 23  | 0.9  | 2       |
         b           | q       | 23  | 0.3  | 3       |
     """
-    lists = PastLists.of(Matrix(extract(week), ()), outcomes=LABEL)
-    said = assumptions(lists.facts(rules(), refused=NO_OPT_OUTS), rules(), policy_rule)
+    said = assumptions(PastLists.of(Matrix(extract(week), ()), outcomes=LABEL), rules(), policy_rule)
     assert any("does not say when appointments were cancelled" in sentence for sentence in said)
     assert any("For 14 days the patient is then not called again for the same clinic" in sentence for sentence in said)
     assert capacity_phrase(rules(teams=(EYES,))) == (
@@ -251,5 +250,4 @@ def test_appointments_of_patients_who_asked_not_to_be_called_are_counted_for_pag
     ]
     table = extract("\n".join(["appointment | patient | day | risk | opt out", *rows]))
     lists = PastLists.of(Matrix(table, ()), outcomes=LABEL)
-    facts = lists.facts(rules(), refused=NO_OPT_OUTS)
-    assert opted_out_phrase(facts, Disclosure(why="As agreed.")) == said
+    assert opted_out_phrase(lists, rules(), Disclosure(why="As agreed."), refused=NO_OPT_OUTS) == said

@@ -200,7 +200,6 @@ def audit_counts(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     seal_key: SealKey = None,
-    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Write a trust's counts, for one audit of several trusts.
@@ -209,9 +208,6 @@ def audit_counts(
 
     Counts are whole numbers by group, protected as the policy's table [pooling] says, and sealed: an edited file is
     refused. `dnapredict audit --pool DIR` makes one report of the files of all trusts.
-
-    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue: the executors score,
-    plan and count, and the counts are the same.
 
     Example:  dnapredict audit-counts outpatients.parquet --model 7 --trust "Trust A" --out pool/a.counts.json
     """
@@ -231,36 +227,18 @@ def audit_counts(
         "--seal-key": seal_key,
     }
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    limits = load(policy or shipped("fairness/policy.toml"), Policy)
-    if engine is EngineName.SPARK:
-        if model is None:
-            raise UsageError(
-                "--scores is a file of this machine, which executors cannot read: leave out --engine spark."
-            )
-        written = pipeline.audit_counts_on_spark(
-            str(extract),
-            out=out,
-            trust=trust,
-            setting=setting,
-            policy=limits,
-            home=home_option(home),
-            model=model,
-            seal_key=seal_key,
-            say=say,
-        )
-    else:
-        written = pipeline.audit_counts(
-            extract,
-            out=out,
-            trust=trust,
-            setting=setting,
-            policy=limits,
-            home=home_option(home),
-            model=model,
-            scores=scores,
-            seal_key=seal_key,
-            say=say,
-        )
+    written = pipeline.audit_counts(
+        extract,
+        out=out,
+        trust=trust,
+        setting=setting,
+        policy=load(policy or shipped("fairness/policy.toml"), Policy),
+        home=home_option(home),
+        model=model,
+        scores=scores,
+        seal_key=seal_key,
+        say=say,
+    )
     for sentence in written.unknown:
         say(sentence)
     if written.is_exact:

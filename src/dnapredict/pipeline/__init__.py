@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import Trained, features, train
-    from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_counts_on_spark, audit_pool
+    from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
     from dnapredict.pipeline.routine.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
@@ -33,7 +33,6 @@ __all__ = [
     "access_on_spark",
     "audit",
     "audit_counts",
-    "audit_counts_on_spark",
     "audit_pool",
     "compare_products",
     "consent",
@@ -54,7 +53,7 @@ _MODULES: Final = {
     "model_building": ("Trained", "features", "train"),
     "routine.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
-    "pooling": ("CountsWritten", "audit_counts", "audit_counts_on_spark", "audit_pool"),
+    "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
     "comparison.product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),

@@ -28,7 +28,7 @@ from dnapredict.model.cohort import patient_codes
 from dnapredict.pipeline.audit_inputs import warn_of_unknown_values
 from dnapredict.pipeline.audit_source import Say
 from dnapredict.pipeline.run_inputs import code_revision
-from dnapredict.pipeline.spark_audit import Codec, counts_of_patients
+from dnapredict.pipeline.spark_counts import Codec, counts_of_patients
 from dnapredict.pipeline.spark_verbs import rows_on_spark, sound_on_spark, source_name
 from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore

@@ -1,6 +1,5 @@
 """Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
-import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +38,8 @@ from dnapredict.worklist.plan.allocation import Rule
 from dnapredict.worklist.plan.call_assignment import allocated
 
 # Contract columns with a patient's groups; the audit reads them, no factor does.
-GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
-EXTRA_COLUMNS = tuple(dict.fromkeys(("starts_at", *LIST_COLUMNS, "contacted", "trial_arm", *GROUPS)))
+_GROUPS = tuple(name for name in GROUP_COLUMNS if name in NAMES and name != "outcome_code")
+EXTRA_COLUMNS = tuple(dict.fromkeys(("starts_at", *LIST_COLUMNS, "contacted", "trial_arm", *_GROUPS)))
 
 
 def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> PastLists:
@@ -55,17 +54,11 @@ def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> Pas
     starts = lists.matrix.table["starts_local"]
     later = lists.take(pc.greater_equal(starts, pa.scalar(test_from, pa.date32()).cast(pa.timestamp("us"))).to_numpy())
     if not later.has_outcome.any():
-        raise no_outcome_since(stored, source=source)
+        raise DataError(
+            f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
+            "A model is audited on later appointments than it has seen: give a newer extract."
+        )
     return later
-
-
-def no_outcome_since(stored: StoredModel, *, source: str) -> DataError:
-    """The error of an extract without outcomes since the start of the model's test period."""
-    test_from = stored.manifest.provenance.test_from
-    return DataError(
-        f"{source}: holds no outcome since {test_from:%d %B %Y}, where this model's training ended. "
-        "A model is audited on later appointments than it has seen: give a newer extract."
-    )
 
 
 def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
@@ -119,7 +112,7 @@ def audited(
         of_live = replayed(lists, live, worklist=worklist, rules=rules, refused=refused)
         computed["live_selected"] = of_live[worklist.allocation][has_outcome]
     # Months and the first and last day of a report are those of the clinic's clock.
-    kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *GROUPS)}}
+    kept = {"starts_at": table["starts_local"], **{name: table[name] for name in ("outcome_code", *_GROUPS)}}
     return AuditData.of(pa.table(computed | kept))
 
 
@@ -131,7 +124,7 @@ def recorded_outcomes(lists: PastLists, *, outcomes: LabelRule) -> RecordedOutco
         appointment=table["appointment_id"],
         outcome=np.where(missed, MISSED, ATTENDED).astype(np.int8),
         day=table["starts_local"].to_numpy().astype("datetime64[D]"),
-        groups=table.select(list(GROUPS)),
+        groups=table.select(list(_GROUPS)),
     )
 
 
@@ -182,12 +175,10 @@ def previous_figures(
 class Origin:
     """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores.
 
-    `data_sha256` is a digest of the extract, and `synthetic` says that its patients are made up. `timezone` is that of
-    the clinics.
+    `timezone` is that of the clinics.
     """
 
-    data_sha256: str
-    synthetic: bool
+    path: Path
     config: TrainingConfig
     worklist: WorklistConfig
     stored: StoredModel | None
@@ -196,14 +187,8 @@ class Origin:
     timezone: str
 
 
-def window_of(appointments: AuditData) -> tuple[datetime.date, datetime.date]:
-    """The first and the last local day of the appointments."""
-    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
-    return days.min().item(), days.max().item()
-
-
 def context(
-    window: tuple[datetime.date, datetime.date],
+    appointments: AuditData,
     origin: Origin,
     *,
     previous: Mapping[str, Any] | None,
@@ -214,20 +199,21 @@ def context(
 ) -> ReportContext:
     """The source of the report's numbers.
 
-    `window` is the first and the last day of the appointments, `rows` how many appointments it must have, `assumed`
-    the assumptions of the replay of the lists, `opted_out` the sentence on patients who asked not to be called.
+    `rows` is how many appointments it must have, `assumed` the assumptions of the replay of the lists,
+    `opted_out` the sentence on patients who asked not to be called.
     """
     stored, scores, worklist = origin.stored, origin.scores, origin.worklist
+    days = appointments.table["starts_at"].to_numpy().astype("datetime64[D]")
     return ReportContext(
         model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
-        data_sha256=origin.data_sha256,
-        window=window,
+        data_sha256=table_file.sha256(origin.path),
+        window=(days.min().item(), days.max().item()),
         capacity=capacity_phrase(worklist),
         assumptions=assumed,
         opted_out=opted_out,
         code_revision=code_revision(),
-        synthetic=origin.synthetic or bool(stored and stored.manifest.provenance.synthetic),
+        synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,
         created_at=utc_now().astimezone(ZoneInfo(origin.timezone)),
         rows_expected=rows,

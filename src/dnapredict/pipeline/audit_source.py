@@ -14,7 +14,6 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
-from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.coverage import Coverage
@@ -145,8 +144,7 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         refused=source.refused,
     )
     origin = audit_inputs.Origin(
-        table_file.sha256(source.path),
-        table_file.is_synthetic(source.path),
+        source.path,
         source.config,
         source.worklist,
         stored=source.stored,
@@ -154,15 +152,14 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         scores=scores,
         timezone=source.timezone,
     )
-    facts = lists.facts(source.worklist, refused=source.refused)
-    assumed = assumptions(facts, source.worklist, source.policy.disclosure)
+    assumed = assumptions(lists, source.worklist, source.policy.disclosure)
     context = audit_inputs.context(
-        audit_inputs.window_of(appointments),
+        appointments,
         origin,
         previous=previous,
         rows=source.expected,
         assumed=assumed,
-        opted_out=opted_out_phrase(facts, source.policy.disclosure),
+        opted_out=opted_out_phrase(lists, source.worklist, source.policy.disclosure, refused=source.refused),
         coverage=source.coverage,
     )
     return AuditInput(appointments, context, lists)

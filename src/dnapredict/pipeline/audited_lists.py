@@ -30,7 +30,7 @@ LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNM
 """Contract columns that the lists of a period are made from, beside the times of the matrix."""
 
 Mask = NDArray[np.bool_]
-CANCELLED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
+_CANCELLED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
 _FIRST: Final = "those most likely to miss"
 _ALLOCATION_TEXT: Final[dict[Rule, str]] = {
     "global": _FIRST,
@@ -66,7 +66,7 @@ class PastLists:
         table = matrix.table
         code = table["outcome_code"]
         has_outcome = _mask(pc.is_in(code, pa.array([*outcomes.dna_codes, *outcomes.came_codes])))
-        was_cancelled = _mask(pc.is_in(code, pa.array(CANCELLED)))
+        was_cancelled = _mask(pc.is_in(code, pa.array(_CANCELLED)))
         later = was_cancelled & _mask(pc.greater(table["recorded_at"], table["scored_at"]))
         unrecorded = _mask(pc.or_kleene(pc.is_null(code), pc.equal(code, NOT_APPLICABLE)))
         week = week_of(table["starts_local"].to_numpy().astype("datetime64[D]"))
@@ -83,38 +83,6 @@ class PastLists:
     def judged(self) -> Matrix:
         """The appointments with an outcome."""
         return self.take(self.has_outcome).matrix
-
-    def opted_out(self, worklist: WorklistConfig, *, refused: pa.Table) -> Mask:
-        """The appointments of patients who asked not to be called, on the list that they are on."""
-        table = self.matrix.table
-        inputs = RankingInputs.of(table, config=worklist, probability=np.zeros(table.num_rows))
-        return not_to_be_called(inputs, opted_out_rows(table, refused=refused), config=worklist)
-
-    def facts(self, worklist: WorklistConfig, *, refused: pa.Table) -> "ListFacts":
-        """What the report says of the lists."""
-        unrecorded = ~self.has_outcome & ~self.cancelled
-        out = self.opted_out(worklist, refused=refused)
-        return ListFacts(int(self.cancelled.sum()), int(unrecorded.sum()), int(out.sum()), self.knows_cancellations)
-
-
-@dataclass(frozen=True)
-class ListFacts:
-    """Appointments on past lists that were not judged, or that no call was spent on.
-
-    Attributes
-    ----------
-    cancelled, unrecorded
-        Cancelled after the list was made; without a recorded outcome.
-    opted_out
-        Of patients who asked not to be called.
-    knows_cancellations
-        As in `PastLists`.
-    """
-
-    cancelled: int
-    unrecorded: int
-    opted_out: int
-    knows_cancellations: bool
 
 
 def replayed(
@@ -157,12 +125,12 @@ def capacity_phrase(worklist: WorklistConfig) -> str:
     return f"{calls}, {_ALLOCATION_TEXT[worklist.allocation].replace(_FIRST, first)}"
 
 
-def assumptions(facts: ListFacts, worklist: WorklistConfig, rule: Disclosure) -> tuple[str, ...]:
+def assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -> tuple[str, ...]:
     """What the replay of the lists takes for granted, in sentences for the report."""
-    return tuple(_assumptions(facts, worklist, rule))
+    return tuple(_assumptions(lists, worklist, rule))
 
 
-def _assumptions(facts: ListFacts, worklist: WorklistConfig, rule: Disclosure) -> Iterator[str]:
+def _assumptions(lists: PastLists, worklist: WorklistConfig, rule: Disclosure) -> Iterator[str]:
     days = worklist.mute_days
     yield "The calls are those that a scored list of each week would plan, by the same program."
     near = f"at most {days} days apart" if days else "on one day"
@@ -173,33 +141,36 @@ def _assumptions(facts: ListFacts, worklist: WorklistConfig, rule: Disclosure) -
             f"{days} days the patient is then not called again for the same clinic."
         )
     yield "Patients who asked not to be called are not called."
-    if facts.cancelled:
-        number = _about(facts.cancelled, rule)
+    if lists.cancelled.any():
+        number = _about(lists.cancelled, rule)
         yield f"{number} appointments were cancelled after the list was made, and could take a call."
-    elif not facts.knows_cancellations:
+    elif not lists.knows_cancellations:
         yield (
             "The extract does not say when appointments were cancelled (recorded_at): cancelled ones are taken to be "
             "gone before the list was made."
         )
-    if facts.unrecorded:
-        number = _about(facts.unrecorded, rule)
+    unrecorded = ~lists.has_outcome & ~lists.cancelled
+    if unrecorded.any():
+        number = _about(unrecorded, rule)
         yield f"{number} appointments without a recorded outcome were on the lists, and could take a call."
     yield "Of equal risks, a fixed hash of the appointment's identifier decides who comes first."
 
 
-def opted_out_phrase(facts: ListFacts, rule: Disclosure) -> str:
+def opted_out_phrase(lists: PastLists, worklist: WorklistConfig, rule: Disclosure, *, refused: pa.Table) -> str:
     """A sentence for page 1 on the appointments of patients who asked not to be called; "" where there are none.
 
     The plan gives them no call. They are still judged: an audit must include patients who opted out of calls.
     """
-    if not facts.opted_out:
+    table = lists.matrix.table
+    inputs = RankingInputs.of(table, config=worklist, probability=np.zeros(table.num_rows))
+    out = not_to_be_called(inputs, opted_out_rows(table, refused=refused), config=worklist)
+    if not out.any():
         return ""
-    number = _about(facts.opted_out, rule)
-    return f"{number} appointments were of patients who asked not to be called: no calls are spent on them."
+    return f"{_about(out, rule)} appointments were of patients who asked not to be called: no calls are spent on them."
 
 
-def _about(rows: int, rule: Disclosure) -> str:
-    number = publish_count(float(rows), rule)
+def _about(rows: Mask, rule: Disclosure) -> str:
+    number = publish_count(float(rows.sum()), rule)
     return "A few" if number is None else f"About {number:,}"
 
 

@@ -10,15 +10,13 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting
 from dnapredict.data.files.digests import read_secret
 from dnapredict.errors import UsageError
-from dnapredict.pipeline.audit_source import Say, audit_input, read_source
+from dnapredict.pipeline.audit_source import AuditInput, AuditSource, Say, audit_input, read_source
 from dnapredict.pipeline.auditing import Audit, published_before, remembered_context
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
-    from dnapredict.data.engine.spark_engine import SparkFrame
-    from dnapredict.fairness import ReportContext
     from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
     from dnapredict.fairness.measure.audit_counts import AuditCounts
     from dnapredict.fairness.pooling.counts_file import CountsProvenance
@@ -61,98 +59,33 @@ def audit_counts(
         If protected counts are of days that overlap with those of another file of this home, or small numbers follow
         from them and earlier reports whatever is put together.
     """
+    from dnapredict import fairness as auditing
     from dnapredict.fairness.measure.audit_counts import count
+    from dnapredict.fairness.pooling.counts_file import write_counts
 
     if not trust.strip():
         raise UsageError("--trust must name the trust, as the pooled report is to call it.")
     key = _key(seal_key)
     source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=model, say=say)
     given = audit_input(source, scores=scores)
-    # Each trust scores its own appointments, so that the digests of scores differ: their file names the product.
-    name = source.stored.digest if source.stored else f"scores of {scores.name if scores else ''}"
-    made = _Made(count(given.appointments, policy), given.context, name, tuple(source.config.dna_codes))
-    return _written(made, out=out, trust=trust.strip(), policy=policy, home=home, key=key, say=say)
-
-
-def audit_counts_on_spark(
-    source: "str | SparkFrame",
-    *,
-    out: Path,
-    trust: str,
-    setting: Setting,
-    policy: Policy,
-    home: Path,
-    model: str,
-    seal_key: Path | None = None,
-    say: Say | None = None,
-) -> CountsWritten:
-    """Count an extract on Apache Spark, as `audit_counts` does: executors score, plan and count.
-
-    The counts are those of `audit_counts`; `audit_pool` judges them.
-
-    Parameters
-    ----------
-    source
-        A Parquet file, a folder of them, a table of the catalogue, or a data frame.
-
-    Raises
-    ------
-    DataError, NoEventsError, ConfigurationError, ModelError, StoreError
-        As `audit_counts`.
-    UsageError
-        Also if the home or the extract knows of calls, after which outcomes are weighted by all rows; if Spark, Java or
-        a package is missing.
-    """
-    if not trust.strip():
-        raise UsageError("--trust must name the trust, as the pooled report is to call it.")
-    key, book = _key(seal_key), AuditBook(Registry(home))
-    made = _made_on_spark(source, setting=setting, policy=policy, book=book, model=model, say=say)
-    return _written(made, out=out, trust=trust.strip(), policy=policy, home=home, key=key, say=say)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """Exact counts and their origin; `model` is a digest, or names a product; `outcomes` are the codes of missed."""
-
-    counts: "AuditCounts"
-    context: "ReportContext"
-    model: str
-    outcomes: tuple[str, ...]
-
-
-def _made_on_spark(
-    source: "str | SparkFrame", *, setting: Setting, policy: Policy, book: AuditBook, model: str, say: Say | None
-) -> _Made:
-    from dnapredict.pipeline.spark_audit import count_extract_on_spark
-
-    found = count_extract_on_spark(source, setting=setting, policy=policy, book=book, model=model, say=say)
-    return _Made(found.counts, found.context, found.model_digest, found.outcomes)
-
-
-def _written(
-    made: _Made, *, out: Path, trust: str, policy: Policy, home: Path, key: bytes, say: Say | None
-) -> CountsWritten:
-    """Protect the counts as the policy says, and write them."""
-    from dnapredict import fairness as auditing
-    from dnapredict.fairness.pooling.counts_file import write_counts
-
-    counts, unknown = made.counts, tuple[str, ...]()
+    counts, unknown = count(given.appointments, policy), tuple[str, ...]()
     with auditing.remembered(home) as memory:
         if policy.pooling.protect == "suppressed":
-            counts, unknown = _protected(counts, made.context, memory, policy=policy, say=say)
-        write_counts(out, _provenance(made, policy=policy, trust=trust, unknown=unknown), counts, key=key)
+            counts, unknown = _protected(counts, given, memory, policy=policy, say=say)
+        provenance = _provenance(source, given, scores=scores, trust=trust.strip(), unknown=unknown)
+        write_counts(out, provenance, counts, key=key)
     is_exact = policy.pooling.protect == "none"
     return CountsWritten(out, counts.rows, unknown, is_exact=is_exact, is_keyed=bool(key))
 
 
 def _protected(
-    counts: "AuditCounts", context: "ReportContext", memory: "PublicationMemory", *, policy: Policy, say: Say | None
+    counts: "AuditCounts", given: AuditInput, memory: "PublicationMemory", *, policy: Policy, say: Say | None
 ) -> tuple["AuditCounts", tuple[str, ...]]:
     """The counts as they may leave the trust; the memory of the home keeps what they tell."""
     from dnapredict.fairness.pooling.protection import protected_counts
     from dnapredict.fairness.pooling.published_counts import protect_beside_reports
 
-    before = published_before("counts", context, memory, say)
+    before = published_before("counts", given.context, memory, say)
     if before is None:
         return protected_counts(counts, policy.disclosure)
     found = protect_beside_reports(counts, rule=policy.disclosure, before=before, tell=say)
@@ -160,27 +93,31 @@ def _protected(
     return found.counts, found.unknown
 
 
-def _provenance(made: _Made, *, policy: Policy, trust: str, unknown: tuple[str, ...]) -> "CountsProvenance":
+def _provenance(
+    source: AuditSource, given: AuditInput, *, scores: Path | None, trust: str, unknown: tuple[str, ...]
+) -> "CountsProvenance":
     from dnapredict.fairness.pooling.counts_file import CountsProvenance, contract_digest, policy_digest
 
-    context = made.context
+    context = given.context
+    # Each trust scores its own appointments, so that the digests of scores differ: their file names the product.
+    model = source.stored.digest if source.stored else f"scores of {scores.name if scores else ''}"
     return CountsProvenance(
         trust=trust,
-        policy_sha256=policy_digest(policy),
+        policy_sha256=policy_digest(source.policy),
         contract_sha256=contract_digest(),
-        model=made.model,
+        model=model,
         model_version=context.model_version,
         model_sha256=context.model_sha256,
         data_sha256=context.data_sha256,
         capacity=context.capacity,
         allocation=context.allocation,
-        outcomes=made.outcomes,
+        outcomes=tuple(source.config.dna_codes),
         window=(context.window[0].isoformat(), context.window[1].isoformat()),
         code_revision=context.code_revision,
         synthetic=context.synthetic,
         rows_expected=context.rows_expected,
         created_at=(context.created_at or datetime.datetime.now(datetime.UTC)).isoformat(timespec="seconds"),
-        protect=policy.pooling.protect,
+        protect=source.policy.pooling.protect,
         unknown=unknown,
     )
 

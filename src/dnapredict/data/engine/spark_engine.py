@@ -162,6 +162,14 @@ class SparkEngine:
         frame = self.session.sql(spark_sql(query)) if isinstance(query, str) else self.frame(query)
         return frame.toArrow()
 
+    def fetch_each(self, table: ir.Table, *, rows: int) -> Iterator[tuple[Any, ...]]:
+        """The values of a table of so many `rows`, in no order, of which each may be `bytes_at_once` long.
+
+        The query is planned once, and each row comes to this process by itself.
+        """
+        # Partitions are fetched one after the other, and this deals one row to each.
+        return (tuple(row) for row in self.frame(table).repartition(max(rows, 1)).toLocalIterator())
+
     def compute(self, query: str) -> ir.Table:
         """A table of the result of SQL in DuckDB's dialect, which the executors keep until the engine is closed."""
         return self.keep(self.session.sql(spark_sql(query)))

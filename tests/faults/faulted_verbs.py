@@ -5,7 +5,6 @@ import csv
 import datetime
 import importlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -13,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy.orm
+from starlette.testclient import TestClient
 
-__all__ = ["VERBS", "FaultedVerb", "FaultWorld", "make_world", "warm"]
+__all__ = ["VERBS", "FaultWorld", "FaultedVerb", "make_world", "warm"]
 
 APPOINTMENTS, LISTED, RETRAINED = 16_000, 60, 9_000
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
@@ -27,7 +28,11 @@ REVIEWER = ("--name", "B. Marks", "--role", "Equality lead", "--reason", "A rehe
 LIBRARIES = (
     *("dnapredict.cli.program", "dnapredict.registry", "dnapredict.pipeline.scoring", "dnapredict.service.app"),
     *("dnapredict.service.home_checks.examination", "dnapredict.pipeline.routine.cycle", "alembic.command"),
-    *("dnapredict.pipeline.in_use.trial_planning", "dnapredict.pipeline.model_building", "dnapredict.pipeline.auditing"),
+    *(
+        "dnapredict.pipeline.in_use.trial_planning",
+        "dnapredict.pipeline.model_building",
+        "dnapredict.pipeline.auditing",
+    ),
     *("pyarrow.dataset", "pyarrow.json", "pyarrow.substrait", "alembic.config", "sqlalchemy.dialects.sqlite"),
     *("typer._adapters", "encodings.ascii", "encodings.utf_8_sig"),
     *("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store", "mlflow.pyfunc"),
@@ -89,7 +94,11 @@ def verb(*words: object) -> Callable[[FaultWorld, Path], int]:
 
     def work(world: FaultWorld, place: Path) -> int:
         filled = [
-            world.file(word[1:]) if word.startswith("@") else place / "out" / word[4:] if word.startswith("OUT/") else word
+            world.file(word[1:])
+            if word.startswith("@")
+            else place / "out" / word[4:]
+            if word.startswith("OUT/")
+            else word
             for word in map(str, words)
         ]
         return cli(*filled, "--home", place / "home")
@@ -128,7 +137,6 @@ def _make(world: FaultWorld) -> None:
     from benchmarks.filled_home import fill
 
     from dnapredict.data.system_clock import set_back
-    from dnapredict.worklist.files import list_store
 
     def done(*words: object) -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -138,6 +146,7 @@ def _make(world: FaultWorld) -> None:
 
     config, extract, home = world.file("config.toml"), world.file("extract.parquet"), ("--home", world.home)
     config.write_text(QUICK, encoding="utf-8")
+    world.file("service.toml").write_text("[retention]\nlog_days = 365\n", encoding="utf-8")
     done("simulate", extract, "--appointments", APPOINTMENTS, "--seed", 5)
     done("train", extract, "--config", config, *home)
     done("audit", extract, "--model", "1", "--out", world.file("report"), *home)
@@ -151,17 +160,12 @@ def _make(world: FaultWorld) -> None:
     pq.write_table(future.slice(LISTED, LISTED), world.file("next.parquet"))
     opens = pc.greater(future["starts_at"], pa.scalar(datetime.datetime(2026, 10, 6)))
     pq.write_table(future.filter(opens).slice(0, LISTED), world.file("scored.parquet"))
-    (world.file("next.csv")).write_text(_as_csv(future.slice(LISTED, LISTED)), encoding="utf-8")
     # What was scored after it began has no outcome to bring back.
     with set_back(datetime.datetime(2026, 10, 4, 18, tzinfo=datetime.UTC)):
         done("score", world.file("scored.parquet"), "--out", world.file("scored.csv"), *home)
     token = fill(world.home, extract=extract, weekly=world.file("weekly.parquet"), place=world.place, command=done)
     world.file("key").write_text(token, encoding="ascii")
     _write_extracts(world, table)
-    heading = list_store.headings(world.home)[0]
-    kept = list_store.find(world.home, heading.list_id)
-    appointment = kept.worklist["appointment_id"][0].as_py()
-    world.file("recorded.json").write_text(json.dumps({"list": heading.list_id, "appointment": appointment}))
 
 
 def _write_extracts(world: FaultWorld, table: pa.Table) -> None:
@@ -182,49 +186,63 @@ def _as_csv(table: pa.Table) -> str:
     written = csv.writer(text)
     written.writerow(table.column_names)
     for row in table.to_pylist():
-        written.writerow(["" if value is None else getattr(value, "isoformat", lambda v=value: v)() for value in row.values()])
+        written.writerow(
+            ["" if value is None else getattr(value, "isoformat", lambda v=value: v)() for value in row.values()]
+        )
     return text.getvalue()
 
 
-def service(ask: Callable[[object, Path], int]) -> Callable[[FaultWorld, Path], int]:
+def service(ask: Callable[[TestClient, FaultWorld, Path], int]) -> Callable[[FaultWorld, Path], int]:
     """A request to the service of the home, with its own champion, in this process."""
 
     def work(world: FaultWorld, place: Path) -> int:
-        from starlette.testclient import TestClient
-
         from dnapredict.config.service_config import served_config
         from dnapredict.service import app
 
         home = place / "home"
         champion = app.champion_of(home)
         built = app.build(home, champion, config=served_config(), documents=app.documents_of(home))
-        headers = {"authorization": f"Bearer {world.file('key').read_text()}", "referer": "http://127.0.0.1/"}
+        headers = {"referer": "http://127.0.0.1/"}
+        if world.file("key").exists():
+            headers["authorization"] = f"Bearer {world.file('key').read_text()}"
         with TestClient(built.to_asgi(), base_url="http://127.0.0.1", headers=headers) as client:
             champion.refresh()
-            return ask(client, world.place)
+            return ask(client, world, home)
 
     return work
 
 
-def _upload(client: object, world: Path) -> int:
-    answer = client.post("/v1/lists", files={"file": ("next.csv", (world / "next.csv").read_bytes())})  # type: ignore[attr-defined]
-    return 0 if answer.status_code == 200 else answer.status_code
+def _refused(answer: httpx.Response) -> int:
+    sys.stderr.write(f"{answer.status_code} {answer.text[:500]}\n")
+    return 1
 
 
-def _score(client: object, world: Path) -> int:
+def _upload(client: TestClient, world: FaultWorld, _home: Path) -> int:
+    content = _as_csv(pq.read_table(world.file("next.parquet"))).encode()
+    answer = client.post("/v1/lists", files={"file": ("next.csv", content)})
+    return 0 if answer.status_code == 200 else _refused(answer)
+
+
+def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
     from benchmarks.home_faults import as_requests
 
-    rows = as_requests(pq.read_table(world / "next.parquet").slice(0, 20))
-    answer = client.post("/v1/score", json={"appointments": rows, "reasons": True})  # type: ignore[attr-defined]
-    return 0 if answer.status_code == 200 else answer.status_code
+    rows = as_requests(pq.read_table(world.file("next.parquet")).slice(0, 20))
+    answer = client.post("/v1/score", json={"appointments": rows, "reasons": True})
+    return 0 if answer.status_code == 200 else _refused(answer)
 
 
-def _recorded(outcome: str) -> Callable[[object, Path], int]:
-    def ask(client: object, world: Path) -> int:
-        found = json.loads((world / "recorded.json").read_text())
-        body = {"appointment_id": found["appointment"], "outcome": outcome}
-        answer = client.post(f"/v1/lists/{found['list']}/actions", json=body)  # type: ignore[attr-defined]
-        return 0 if answer.status_code == 201 else answer.status_code
+def _recorded(outcome: str) -> Callable[[TestClient, FaultWorld, Path], int]:
+    """Record the outcome for the first line of the list that was uploaded."""
+
+    def ask(client: TestClient, _world: FaultWorld, home: Path) -> int:
+        from dnapredict.worklist.files import list_store
+
+        uploaded = next(heading.list_id for heading in list_store.headings(home) if heading.name == "next.csv")
+        kept = list_store.find(home, uploaded)
+        assert kept is not None
+        body = {"appointment_id": min(kept.worklist["appointment_id"].to_pylist()), "outcome": outcome}
+        answer = client.post(f"/v1/lists/{uploaded}/actions", json=body)
+        return 0 if answer.status_code == 201 else _refused(answer)
 
     return ask
 
@@ -254,7 +272,9 @@ def _retention(_world: FaultWorld, place: Path) -> int:
     from dnapredict.service.log.scoring_log import ScoringLog
 
     log = ScoringLog(place / "home")
-    done = RetentionThread(place / "home", log, Retention(list_days=1, contact_days=1, log_days=1, scored_days=1)).run_once()
+    done = RetentionThread(
+        place / "home", log, Retention(list_days=1, contact_days=1, log_days=365, scored_days=31)
+    ).run_once()
     log.close()
     return 0 if done else 1
 
@@ -263,22 +283,36 @@ VERBS = {
     each.name: each
     for each in (
         FaultedVerb("train", verb("train", "@short.parquet", "--config", "@config.toml")),
-        FaultedVerb("audit", verb("audit", "@later.parquet", "--model", "2", "--out", "OUT/report"), "train", codes=(0, DECISION)),
-        FaultedVerb("sign", verb("sign", "OUT/report", *REVIEWER, "--decision", "conditions", "--until", "2027-01-20"), "audit"),
+        FaultedVerb(
+            "audit",
+            verb("audit", "@later.parquet", "--model", "2", "--out", "OUT/report"),
+            "train",
+            codes=(0, DECISION),
+        ),
+        FaultedVerb(
+            "sign", verb("sign", "OUT/report", *REVIEWER, "--decision", "conditions", "--until", "2027-01-20"), "audit"
+        ),
         FaultedVerb("reject", verb("sign", "OUT/report", *REVIEWER, "--decision", "reject"), "audit"),
         FaultedVerb("promote", verb("promote", "2"), "sign"),
+        FaultedVerb("promote-again", verb("promote", "1")),
         FaultedVerb("rollback", verb("rollback", "--signed-by", "B. Marks", "--why", "A rehearsal."), "promote"),
         FaultedVerb("refresh", verb("refresh", "@later.parquet")),
         FaultedVerb("append", verb("refresh", "--append", "@append.parquet")),
         FaultedVerb("score", verb("score", "@next.parquet", "--out", "OUT/worklist.xlsx")),
         FaultedVerb("outcomes", verb("outcomes", "@later.parquet")),
-        FaultedVerb("cycle", verb("cycle", "@later.parquet", "--config", "@config.toml", "--retrain-days", "1"), codes=(0, DECISION)),
-        FaultedVerb("prune", _as_of_a_later_day(verb("log", "prune")), prepare=_old_lists),
+        FaultedVerb(
+            "cycle",
+            verb("cycle", "@later.parquet", "--config", "@config.toml", "--retrain-days", "1"),
+            codes=(0, DECISION),
+        ),
+        FaultedVerb(
+            "prune", _as_of_a_later_day(verb("log", "prune", "--settings", "@service.toml")), prepare=_old_lists
+        ),
         FaultedVerb("retention", _as_of_a_later_day(_retention), prepare=_old_lists),
         FaultedVerb("upload", service(_upload)),
         FaultedVerb("score-route", service(_score)),
-        FaultedVerb("record", service(_recorded("confirmed"))),
-        FaultedVerb("opt-out", service(_recorded("no_calls_wished"))),
-        FaultedVerb("calls-wished", service(_recorded("calls_wished"))),
+        FaultedVerb("record", service(_recorded("confirmed")), "upload"),
+        FaultedVerb("opt-out", service(_recorded("no_calls_wished")), "upload"),
+        FaultedVerb("calls-wished", service(_recorded("calls_wished_again")), "opt-out"),
     )
 }

@@ -117,6 +117,8 @@ def _calls(home: Path) -> Iterator[str]:
     ledger = Ledger(home, LoggedContacts(log, Hashes(home, log)))
     ledger.catch_up()  # as whatever reads it next does
     log.close()
+    if not (home / "lists" / "calls.db").exists():
+        return
     with contextlib.closing(sqlite3.connect(home / "lists" / "calls.db")) as connection:
         for row in connection.execute("SELECT appointment, outcome, effect FROM events"):
             yield "event " + " ".join(map(str, row))
@@ -151,7 +153,7 @@ def _outcomes(home: Path) -> Iterator[str]:
 
     store, files = OutcomeStore(home), ScoredFiles(home)
     if store.exists:
-        rows = store.read(["appointment", "outcome"]) if False else store.read()
+        rows = store.read()
         yield f"{rows.num_rows} rows, {_sha256(repr(rows.select(_stable(rows.column_names)).to_pydict()).encode())}"
     yield f"scored {len(files.lists())} challenger {len(files.challenger())} damaged {len(files.damaged())}"
 

@@ -9,13 +9,13 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.faulted_verbs import FaultedVerb, FaultWorld
 from tests.faults.home_readings import Reading, half, lost, read
-from tests.faults.interposed_process import Ended, Point, held, killed, ran
+from tests.faults.interposed_process import Ended, Point, held, ran
 
 __all__ = ["Judged", "KilledStates", "Reference", "reference"]
 
@@ -33,6 +33,7 @@ class Reference:
     new: Reading
     again: Reading
     names: frozenset[str]
+    again_code: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class KilledStates:
                 continue
             if name.endswith(".db"):
                 content = self._database(tuple(files.get(name + end, "") for end in ("", *_OF_DATABASES)))
-            elif any(part.startswith(".") for part in Path(name).parts):
+            elif any(part.startswith((".", "dnapredict-")) for part in Path(name).parts):
                 content = "draft"
             found.append((_RANDOM.sub("#", name), mode, content))
         return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:20]
@@ -151,7 +152,7 @@ def _recovered(path: Path) -> str:
             for name, made in tables:
                 digest.update(repr((name, made)).encode())
                 if made and made.startswith("CREATE TABLE"):
-                    digest.update(repr(sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"')))).encode())  # noqa: S608
+                    digest.update(repr(sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"')))).encode())
         except sqlite3.Error as error:
             digest.update(repr(error).encode())
     return digest.hexdigest()[:20]
@@ -182,7 +183,7 @@ def reference(verb: FaultedVerb, world: FaultWorld, place: Path) -> Reference:
         names = names or frozenset(_names(place))
         if ended.code not in verb.codes and not readings[1:]:
             raise SystemExit(f"{verb.name}: {ended.code} {ended.said[-3000:]}")
-    return Reference(old, readings[0], readings[1], names)
+    return Reference(old, readings[0], readings[1], names, ended.code)
 
 
 def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -> Judged:
@@ -190,15 +191,18 @@ def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -
     now = reading_of(place)
     unsound = _findings(place, "examine")
     missing, strange = lost(known.old, known.new, now), half(known.old, known.new, now)
+    _age(path for path in place.rglob("*") if path.name.startswith("."))
     ended = ran(lambda: verb.work(world, place))
     after = reading_of(place)
-    rerun = [] if ended.code in verb.codes else [f"exit {ended.code}: {_end_of(ended)}"]
+    # Where the work was done before the kill, it is done a second time, which a verb may refuse.
+    codes = (*verb.codes, known.again_code) if now == known.new else verb.codes
+    rerun = [] if ended.code in codes else [f"exit {ended.code}: {_end_of(ended)}"]
     rerun += [
         f"{part}: {sorted(set(after[part]) ^ set(known.new[part]))[:4]}"
         for part in known.new
         if after[part] not in (known.new[part], known.again[part])
     ]
-    _age(place)
+    _age((place / "home").rglob("*"))
     left = _findings(place, "mend")
     strangers = sorted({name for name in set(_names(place)) - known.names if not _is_expected(name)})
     return Judged(
@@ -230,10 +234,10 @@ def _findings(place: Path, how: str) -> list[str]:
     return found
 
 
-def _age(place: Path) -> None:
-    """Let what is in the place be two days old."""
+def _age(paths: Iterable[Path]) -> None:
+    """Let files be two days old."""
     then = time.time() - _OLD_SECONDS
-    for path in (place / "home").rglob("*"):
+    for path in list(paths):
         if not path.is_symlink() and path.exists():
             os.utime(path, (then, then))
 

@@ -54,7 +54,7 @@ def is_loaded() -> bool:
 def restarted(library: Path) -> None:
     """Begin this program again, with the library."""
     os.environ["LD_PRELOAD"] = str(library)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
 
 
 def ran(work: Callable[[], int]) -> Ended:

@@ -1,4 +1,4 @@
-"""The states in which kills leave a place, kept once each, and judged: old or new, mended by running again, nothing lost."""
+"""The states in which kills leave a place, kept once each, and judged: old or new, mended, nothing lost."""
 
 import contextlib
 import hashlib
@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,9 @@ __all__ = ["Judged", "KilledStates", "Reference", "reference"]
 _SIDE_FILES = ("-shm",)
 _OF_DATABASES = ("-wal", "-journal")
 _OLD_SECONDS = 2 * 86_400
-_RANDOM = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$")
+_RANDOM = re.compile(
+    r"[0-9]{8}T[0-9]{12}|(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$"
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,12 @@ class KilledStates:
             if name.endswith(_OF_DATABASES):
                 continue
             if name.endswith(".db"):
-                content = self._database(tuple(files.get(name + end, "") for end in ("", *_OF_DATABASES)))
+                meaning = self._database(tuple(files.get(name + end, "") for end in ("", *_OF_DATABASES)))
             elif any(part.startswith((".", "dnapredict-")) for part in Path(name).parts):
-                content = "draft"
-            found.append((_RANDOM.sub("#", name), mode, content))
+                meaning = "draft"
+            else:
+                meaning = content
+            found.append((_RANDOM.sub("#", name), mode, meaning))
         return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:20]
 
     def _database(self, blobs: tuple[str, ...]) -> str:
@@ -103,25 +108,25 @@ class KilledStates:
 
     def _manifest(self) -> list[tuple[str, int, str]]:
         found, known = [], {}
-        for folder, folders, files in os.walk(self.place):
-            folders.sort()
-            found += [(os.path.relpath(os.path.join(folder, name), self.place), 0o700, "") for name in folders]
-            for name in sorted(files):
-                path = os.path.join(folder, name)
-                if name.endswith(_SIDE_FILES):
-                    continue
-                state = os.lstat(path)
-                signature = (state.st_ino, state.st_size, state.st_mtime_ns)
-                before = self._known.get(path)
-                if before is None or before[0] != signature or path in self._dirty:
-                    before = (signature, self._kept(path))
-                known[path] = before
-                found.append((os.path.relpath(path, self.place), state.st_mode & 0o777, before[1]))
+        for path in sorted(self.place.rglob("*")):
+            name = path.relative_to(self.place).as_posix()
+            if name.endswith(_SIDE_FILES):
+                continue
+            state = path.lstat()
+            if stat.S_ISDIR(state.st_mode):
+                found.append((name, 0o700, ""))
+                continue
+            signature = (state.st_ino, state.st_size, state.st_mtime_ns)
+            before = self._known.get(name)
+            if before is None or before[0] != signature or str(path) in self._dirty:
+                before = (signature, self._kept(path))
+            known[name] = before
+            found.append((name, state.st_mode & 0o777, before[1]))
         self._known = known
         return found
 
-    def _kept(self, path: str) -> str:
-        content = Path(path).read_bytes()
+    def _kept(self, path: Path) -> str:
+        content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()[:20]
         blob = self.store / "blobs" / digest
         if not blob.exists():
@@ -210,7 +215,7 @@ def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -
         tuple(f"{part}: {what[:3]}" for part, what in strange.items()),
         tuple(unsound),
         tuple(rerun),
-        tuple([*left, *strangers]),
+        (*left, *strangers),
     )
 
 

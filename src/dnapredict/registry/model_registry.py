@@ -503,7 +503,7 @@ class Registry:
         return comparison
 
     def complete_copy(self) -> None:
-        """Copy to MLflow what a promotion or rollback that was interrupted has left out; nothing where it is complete."""
+        """Copy to MLflow what an interrupted promotion or rollback has left out; nothing where it is complete."""
         if (entry := self._uncopied(self.entries())) is not None:
             self._copy_in_use(entry)
 

@@ -2,14 +2,15 @@
 
 The claim: at no point of a verb does a kill leave a state that is neither the old nor the new, lose a decision, an
 opt-out, an outcome or an answer, or leave a file that neither the next run nor `dnapredict doctor --repair` removes;
-and the verb that is run again gives what it gives without the kill. A library (tests/faults/write_interposer.c) stops the
-process before each step that writes, and with half of the bytes of each write written; what is on the disk then is what
-SIGKILL leaves there. States that differ in nothing that is read (drafts, and databases whose committed rows are the
-same) are judged once.
+and the verb that is run again gives what it gives without the kill. A library (tests/faults/write_interposer.c) stops
+the process before each step that writes, and with half of the bytes of each write written; what is on the disk then
+is what SIGKILL leaves there. States that differ in nothing that is read (drafts, and databases whose committed rows
+are the same) are judged once.
 
 `python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 15] [--kills N]`. It makes a small trust,
-which is kept in DIR with the verdicts if that is given: after `--minutes` a verb ends, and goes on in the next run. With
-`--kills N` processes are really killed, at N points of each verb spread over all kinds of steps. It needs Linux, gcc.
+which is kept in DIR with the verdicts if that is given: after `--minutes` a verb ends, and goes on in the next run.
+With `--kills N` processes are really killed, at N points of each verb spread over all kinds of steps. It needs Linux,
+gcc.
 """
 
 import argparse

@@ -266,19 +266,6 @@ def _old_lists(_world: FaultWorld, place: Path) -> None:
         os.utime(path, (then, then))
 
 
-def _retention(_world: FaultWorld, place: Path) -> int:
-    from dnapredict.config.service_config import Retention
-    from dnapredict.service.log.retention import RetentionThread
-    from dnapredict.service.log.scoring_log import ScoringLog
-
-    log = ScoringLog(place / "home")
-    done = RetentionThread(
-        place / "home", log, Retention(list_days=1, contact_days=1, log_days=365, scored_days=31)
-    ).run_once()
-    log.close()
-    return 0 if done else 1
-
-
 VERBS = {
     each.name: each
     for each in (
@@ -308,7 +295,6 @@ VERBS = {
         FaultedVerb(
             "prune", _as_of_a_later_day(verb("log", "prune", "--settings", "@service.toml")), prepare=_old_lists
         ),
-        FaultedVerb("retention", _as_of_a_later_day(_retention), prepare=_old_lists),
         FaultedVerb("upload", service(_upload)),
         FaultedVerb("score-route", service(_score)),
         FaultedVerb("record", service(_recorded("confirmed")), "upload"),

@@ -92,7 +92,7 @@ def small_world(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("name", ["refresh", "promote-again", "score", "opt-out"])
+@pytest.mark.parametrize("name", ["refresh", "promote-again", "opt-out"])
 @pytest.mark.usefixtures("library")
 def test_a_kill_leaves_the_old_or_the_new_and_running_again_mends_it(small_world: Path, name: str) -> None:
     command = [sys.executable, "-m", "benchmarks.write_faults", "--verbs", name, "--kills", str(KILLS)]

@@ -8,6 +8,8 @@ from pathlib import Path
 from dnapredict.data.files.atomic_write import SECONDS_OF_A_DRAFT, SHARED_FILE, write_atomically, write_private
 from dnapredict.fairness.signing import report_files_sha256
 from dnapredict.service.home_checks import file_checks
+from dnapredict.worklist.files import list_store
+from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
 
 def left(folder: Path, name: str, *, modified: float | None = None) -> Path:
@@ -48,3 +50,12 @@ def test_doctor_names_and_removes_what_a_killed_join_of_outcomes_has_put_on_the_
     assert found.repair is not None
     found.repair()
     assert not overflow.exists()
+
+
+def test_the_draft_of_a_mark_is_no_mark_of_a_list_that_is_lost(tmp_path: Path):
+    """A process was killed while it marked that a list was written."""
+    for folder, name in (("outcomes/scored", "20261130T051337747350-88.parquet.made"), ("lists", f"{'0' * 16}.kept")):
+        (tmp_path / folder).mkdir(parents=True)
+        left(tmp_path / folder, name)
+    assert not ScoredFiles(tmp_path).lost()
+    assert not list(list_store.damaged(tmp_path))

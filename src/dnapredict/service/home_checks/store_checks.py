@@ -51,6 +51,9 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         _, warning = models.in_use()
         if warning:
             yield finding_of(warning, home)
+        if not models.is_copied():
+            problem = "lacks a part of the last promotion or rollback, which was interrupted; the ledger has all of it."
+            yield HomeFinding("mlflow.db", problem, REPAIR, models.complete_copy)
 
 
 def _load(models: "Registry", version: str) -> None:

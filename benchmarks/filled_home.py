@@ -106,7 +106,12 @@ def beside_the_list(home: Path, weekly: Path, *, row: int = 1) -> None:
     """
     list_id = list_store.headings(home)[0].list_id
     until = local_today() + datetime.timedelta(days=30)
-    contact_details.keep(home, list_id, {1: ContactDetails(name="Zebra Made-Up", telephones=("07700 900000",))}, until)
+    contact_details.keep(
+        home,
+        list_id,
+        {1: ContactDetails(name="Zebra Made-Up", telephones=("07700 900000",), kinds=("mobile_telephone",))},
+        until,
+    )
     contact_details.set_note(home, list_id, row, "Prefers mornings", until=until)
     rows = {row: {"appointment_id": "A1", "starts_at": "never"}}
     unscored = unscored_rows.UnscoredRows(("appointment_id", "starts_at"), rows, IDENTITY)

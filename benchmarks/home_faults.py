@@ -395,9 +395,9 @@ def pages(world: World, home: Path, _place: Path) -> Outcome:
     from dnapredict.service.auth.session_cookie import SESSION_COOKIE
     from dnapredict.worklist.files import list_store
 
-    lists = sorted(path.stem for path in (world.home / "lists").glob("*.parquet"))
-    addresses = ["/", "/lists", "/week", "/model", "/monitor", *(f"/lists/{each}" for each in lists)]
-    addresses += [f"/lists/{each}/{page}" for each in lists for page in ("call/1", "sheet", "worklist.csv")]
+    lists = (LIST_ID, next((world.home / "lists").glob("*.contacts")).stem)
+    addresses = ["/", "/lists", "/week", "/model", "/model/monitor", *(f"/lists/{each}" for each in lists)]
+    addresses += [f"/lists/{each}/{page}" for each in lists for page in ("call/1", "sheet", "file")]
     key, revoked, ended = ((world.place / name).read_text() for name in ("key", "revoked", "ended"))
     try:
         champion = app.champion_of(home)
@@ -434,7 +434,7 @@ DOORS = {
     "outcomes": outcomes,
     "doctor": doctor,
 }
-WEIGHTS = dict(zip(DOORS, (0.15, 0.15, 0.3, 0.03, 0.01, 0.06, 0.3), strict=True))
+WEIGHTS = dict(zip(DOORS, (0.15, 0.15, 0.23, 0.03, 0.005, 0.06, 0.375), strict=True))
 
 
 def digest(content: bytes) -> str:

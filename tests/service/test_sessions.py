@@ -10,6 +10,7 @@ from tests.service.test_access import bearer
 from tests.service.test_failed_keys import sign_in
 
 from dnapredict.data.files.loss_marks import mark_of
+from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys, sessions
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
@@ -62,6 +63,7 @@ def test_records_of_sessions_that_ran_out_are_removed(home: Path, key: str, monk
     assert made is not None
     ring.end_session(ring.session(made))
     now = time.time()
+    confirm_clock(home)
     monkeypatch.setattr(api_keys.time, "time", lambda: now + 3 * 86_400)
     ring.end_session(ring.session(made))
     (record, mark) = sorted((home / "keys" / "ended-sessions").iterdir())
@@ -115,6 +117,7 @@ def test_a_damaged_record_of_an_ended_session_is_removed_in_time(
     record.write_bytes(b"\xff")
     assert KeyRing(home).session_holder(session) is None
     now = time.time()
+    confirm_clock(home)
     monkeypatch.setattr(sessions.time, "time", lambda: now + 3 * 86_400)
     ended(home, key)
     assert not record.exists()

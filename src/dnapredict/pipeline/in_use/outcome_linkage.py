@@ -22,6 +22,7 @@ from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.data.files.digests import keyed_hash, read_or_make
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.loss_marks import mark_of
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
@@ -152,7 +153,8 @@ def bring_back(
                 sources.add_extract(rows)
             del prefixes
             join = OutcomeJoin(sources, RecordedCalls(Ledger(home).all_calls(records)), workspace)
-            store.write_in_order(_kept(rows, retention.outcome_days) for rows in join.rows())
+            is_believed = is_clock_believed(home)
+            store.write_in_order(_kept(rows, retention.outcome_days) if is_believed else rows for rows in join.rows())
             counts = join.counts
     return OutcomeSummary(counts, checked.rejected.num_rows, notices)
 

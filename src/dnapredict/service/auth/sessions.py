@@ -21,6 +21,7 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_once, write_private
 from dnapredict.data.files.digests import read_or_make
 from dnapredict.data.files.loss_marks import MADE, is_lost, mark_made, mark_of
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.errors import StoreError
 
 SESSION_SECONDS: Final = 12 * 3600
@@ -30,6 +31,9 @@ IDLE_SECONDS: Final = 3600
 
 # A session in use is sent again at most this often, so that not every answer carries a cookie.
 _SECONDS_BETWEEN_RENEWALS: Final = 300
+
+# By so much the clocks of two hosts may differ.
+_SECONDS_APART: Final = 300
 
 # A clock that is set back must not make an ended session valid again.
 _SECONDS_KEPT: Final = 86_400
@@ -120,7 +124,8 @@ class Sessions:
         """Mark the record of an ended session and its folder, and remove the records that are outdated."""
         mark_made(path, until)
         mark_made(path.parent)
-        _remove_outdated(path.parent)
+        if is_clock_believed(self._folder.parent):  # or an ended session would be valid once the clock is right again
+            _remove_outdated(path.parent)
 
     def _text(self, holder: str, until: int, name: str) -> str:
         named = f"{holder}.{until}.{name}.{_idle_end(until)}"
@@ -128,7 +133,9 @@ class Sessions:
 
     @staticmethod
     def _is_over(match: re.Match[str]) -> bool:
-        return min(int(match["until"]), int(match["idle"])) < time.time()
+        until, now = int(match["until"]), time.time()
+        # A session that was begun while the clock was ahead would last until that time.
+        return min(until, int(match["idle"])) < now or until > now + SESSION_SECONDS + _SECONDS_APART
 
     def _sealed(self, session: str) -> re.Match[str] | None:
         """The parts of a session whose seal is valid."""

@@ -3,12 +3,14 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.digests import read_secret
 from dnapredict.data.files.loss_marks import MADE
+from dnapredict.data.retention_clock import FILE, verify_clock
 from dnapredict.errors import StoreError
 from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.auth import api_keys, sessions, sign_in_links
@@ -61,6 +63,8 @@ def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         problem = "is damaged, so that every worklist counts as changed by a person."
         yield HomeFinding("lists/written.json", problem, REPAIR, written.discard_damaged)
     yield from _set_aside(home)
+    for finding in _raised(home, partial(verify_clock, home)):
+        yield replace(finding, mend=REPAIR, repair=partial((home / FILE).unlink, missing_ok=True))
 
 
 def _orphans(home: Path) -> Iterator[HomeFinding]:

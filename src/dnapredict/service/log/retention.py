@@ -1,4 +1,7 @@
-"""Retention: delete scored lists and entries of the scoring log after their retention period."""
+"""Retention: delete scored lists and entries of the scoring log after their retention period.
+
+Nothing is deleted by a clock that jumped ahead (`data.retention_clock`).
+"""
 
 import contextlib
 import datetime
@@ -11,6 +14,7 @@ from typing import Final
 from sqlalchemy import select
 
 from dnapredict.config.service_config import Retention
+from dnapredict.data.retention_clock import is_clock_believed, was_clock_believed
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
@@ -46,11 +50,17 @@ class RetentionThread:
 
     def watch(self) -> None:
         """Delete contact details that are due, before the first request is answered, and start the thread."""
-        self._attempt(self._remove_contacts)
+        if is_clock_believed(self._home):
+            self._attempt(self._remove_contacts)
         self._background.start()
 
     def run_once(self) -> bool:
-        """Delete what is due, and return whether that succeeded; failures are logged."""
+        """Delete what is due, and return whether that succeeded; failures are logged.
+
+        Nothing is deleted while the clock is doubted; False where it jumped ahead, so that `/metrics` says so.
+        """
+        if not is_clock_believed(self._home):
+            return not was_clock_believed(self._home)
         work = (self._remove_contacts, self._remove_lists, self._remove_entries, self._remove_scored)
         succeeded = [self._attempt(each) for each in work]
         return all(succeeded)
@@ -168,7 +178,7 @@ def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
     files = list_store.kept_files(home)
     if _megabytes(files) < retention.list_mb:
         return
-    for path in reversed(_idle(files, log)):
+    for path in reversed(_idle(files, log) if is_clock_believed(home) else []):
         _remove(path)
         if _megabytes(list_store.kept_files(home)) < retention.list_mb:
             return

@@ -378,7 +378,11 @@ def _until(path: Path) -> datetime.date | None:
 
 
 def _today() -> datetime.date:
-    return datetime.datetime.now(_ZONE).date()
+    return _now().astimezone(_ZONE).date()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 @lru_cache(maxsize=1_000)

@@ -156,13 +156,13 @@ class Outcome:
     said: str
 
 
-def made(place: Path) -> World:
-    """A world at `place`, made if it is not there."""
+def made(place: Path, *, appointments: int = APPOINTMENTS) -> World:
+    """A world at `place` with so many appointments in its extract, made if it is not there."""
     world = World(place)
     if not (place / "made").exists():
         place.mkdir(parents=True, exist_ok=True)
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})"
-        code += f"; from benchmarks import home_faults as f; f.make(f.World(f.Path({str(place)!r})))"
+        code += f"; from benchmarks import home_faults as f; f.make(f.World(f.Path({str(place)!r})), {appointments})"
         command = [sys.executable, "-c", code]
         subprocess.run(command, check=True)
         (place / "made").touch()
@@ -172,13 +172,13 @@ def made(place: Path) -> World:
 SIGNED = ("--name", "B. Marks", "--role", "Equality lead", "--decision", "approve", "--reason", "A rehearsal.")
 
 
-def make(world: World) -> None:
+def make(world: World, appointments: int) -> None:
     """In a process of its own, so that no thread of an engine lives in the one that is forked."""
     (world.place / "config.toml").write_text(QUICK)
     home = ("--home", str(world.home))
     extract = str(world.extract)
     for step in (
-        ("simulate", extract, "--appointments", str(APPOINTMENTS), "--seed", "5"),
+        ("simulate", extract, "--appointments", str(appointments), "--seed", "5"),
         ("train", extract, "--config", str(world.place / "config.toml"), *home),
         ("audit", extract, "--model", "1", "--out", str(world.place / "report"), *home),
         ("sign", str(world.place / "report"), *SIGNED, *home),
@@ -491,31 +491,45 @@ def copied(world: World, place: Path) -> Path:
     return place / "home"
 
 
-def child(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> None:
-    """Copy, damage, go through the door and write down what came of it."""
-    home = copied(world, place)
-    if run is not None:
-        chance = random.Random(f"{seed} {run.number}")  # noqa: S311 - no secret
-        damaged(place / run.file, run.damage, chance, home=place, earlier=world.earlier / run.file)
-    with (place / "said").open("w") as said:  # what libraries print by themselves as well
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        outcome = DOORS[door](world, home, place)
-    (place / "outcome.json").write_text(json.dumps(asdict(outcome)))
-
-
 def start(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> int:
-    """Fork a child for one run, and give its process id."""
+    """Fork a child that copies the home, damages it and goes through the door, and give its process id."""
+
+    def copied_and_damaged(world: World, _home: Path, place: Path) -> Outcome:
+        home = copied(world, place)
+        if run is not None:
+            chance = random.Random(f"{seed} {run.number}")  # noqa: S311 - no secret
+            damaged(place / run.file, run.damage, chance, home=place, earlier=world.earlier / run.file)
+        return DOORS[door](world, home, place)
+
+    return start_door(copied_and_damaged, world, place / "home", place, told=place)
+
+
+Door = Callable[[World, Path, Path], Outcome]
+"""One way to use a home: it gets the world, the home, and the folder for what is written outside the home."""
+
+
+def start_door(door: Door, world: World, home: Path, place: Path, *, told: Path, account: int = 0) -> int:
+    """Fork a child that goes through a door and writes down in `told` what came of it; give its process id.
+
+    `account` is the user id of the child, 0 for that of this process.
+    """
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
         signal.alarm(SECONDS)
-        child(world, run, door, place, seed=seed)
+        with (told / "said").open("w") as said:  # what libraries print by themselves as well
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        if account:
+            os.setgroups([])
+            os.setresgid(account, account, account)
+            os.setresuid(account, account, account)
+        (told / "outcome.json").write_text(json.dumps(asdict(door(world, home, place))))
         code = 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        (place / "escaped").write_text(repr(error))
+        (told / "escaped").write_text(repr(error))
     finally:
         os._exit(code)
 

@@ -20,6 +20,7 @@ from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.errors import StoreError
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_outcomes import Outcome
+from dnapredict.service.home_checks.file_checks import remove_leftovers
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -59,6 +60,24 @@ def test_a_clock_that_jumped_back_leaves_a_chain_that_is_sound(tmp_path: Path) -
     log.write([row(at=days_ago(0)), row(at=days_ago(3_000)), row(at=days_ago(0))])
     assert remove_entries(log, Retention(log_days=30)) == 0
     assert log.verify().entries == 3
+
+
+def test_what_a_killed_process_left_in_a_home_is_removed_once_it_is_an_hour_old(tmp_path: Path) -> None:
+    lists, log = tmp_path / "lists", ScoringLog(tmp_path)
+    half_written = [tmp_path / ".mlruns-abcdefgh", *(lists / f".{n * 16}-{n}.parquet" for n in "01")]
+    kept = lists / "calling.json"
+    lists.mkdir()
+    half_written[0].mkdir()
+    for path in (half_written[0] / "rows.parquet", *half_written[1:], kept):
+        path.write_text("rows")
+    thread = RetentionThread(tmp_path, log, Retention(), remove_leftovers=remove_leftovers)
+    thread.remove_leftovers()
+    assert all(path.exists() for path in half_written)  # their process may still be writing
+    hour = time.time() - 3_601
+    for path in (half_written[0] / "rows.parquet", *half_written, kept):
+        os.utime(path, (hour, hour))
+    thread.remove_leftovers()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
 
 
 def test_the_keeper_does_by_itself_what_is_due(tmp_path: Path) -> None:

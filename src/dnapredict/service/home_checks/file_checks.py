@@ -102,6 +102,20 @@ def leftovers(home: Path, _database: str | None = None) -> Iterator[HomeFinding]
             yield HomeFinding(_name(path, home), "is left of a write that was interrupted.", REPAIR, repair)
 
 
+def remove_leftovers(home: Path) -> int:
+    """Remove the drafts that `leftovers` names, and return the number of those that are mended.
+
+    Raises
+    ------
+    OSError
+        If one cannot be removed.
+    """
+    repairs = [finding.repair for finding in leftovers(home) if finding.repair is not None]
+    for repair in repairs:
+        repair()
+    return len(repairs)
+
+
 def _replaced_folder(path: Path, wanted: Path, home: Path) -> Iterator[HomeFinding]:
     """A folder that was moved away to be replaced: where nothing has replaced it, it is the only one."""
     if not _is_abandoned(path):

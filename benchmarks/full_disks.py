@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from benchmarks.home_faults import (
     DOORS,
     LISTED,
@@ -39,9 +41,10 @@ from benchmarks.home_faults import (
     start_door,
     warmed,
 )
+from pyarrow.csv import write_csv
 
 APPOINTMENTS, MOST_MB, NOBODY, USAGE = 10_000, 400, 65_534, 2
-TO_RECORD = "to_record.csv"
+TO_RECORD, TO_UPLOAD = "to_record.csv", "weekly.csv"
 FOLDERS = ("decisions", "history", "keys", "lists", "mlruns", "outcomes", "published", "tested")
 
 
@@ -78,8 +81,9 @@ def record(world: World, home: Path, _place: Path) -> Outcome:
     return Outcome(code, "" if code else str(recorded(home, listed)), said)
 
 
-def write_outcomes(world: World) -> None:
-    """The file that `record` reads: outcomes of ten appointments on which nothing was recorded yet."""
+def write_inputs(world: World) -> None:
+    """The list that is uploaded, and what `record` reads: outcomes of ten appointments without a recorded one."""
+    write_csv(pq.read_table(world.weekly), world.place / TO_UPLOAD)
     with (world.place / "worklist.csv").open(encoding="utf-8", newline="") as file:
         rows = [row["appointment_id"] for row in csv.DictReader(file) if row["selected"] == "false"]
     with (world.place / TO_RECORD).open("w", encoding="utf-8", newline="") as file:
@@ -115,7 +119,7 @@ def upload(world: World, home: Path, _place: Path) -> Outcome:
         champion.refresh()
         built = app.build(home, champion, config=served_config())
         with TestClient(built.to_asgi(), base_url="http://127.0.0.1") as client:
-            files = {"file": ("weekly.parquet", world.weekly.read_bytes())}
+            files = {"file": ("weekly.csv", (world.place / TO_UPLOAD).read_bytes())}
             answer = client.post("/v1/lists", files=files, headers={"authorization": f"Bearer {key}"})
     except DnapredictError as error:
         return Outcome(error.exit_code, "", f"Error: {error}\n")
@@ -290,7 +294,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         world = made((given.world or folder / "world").resolve(), appointments=APPOINTMENTS)
-        write_outcomes(world)
+        write_inputs(world)
         open_to_all(world.place)
         warmed(world, ("score", "service", "doctor", "outcomes"), folder)
         found = measured(Bench(world, folder, began + 60 * given.minutes), given)
@@ -317,6 +321,7 @@ def measured(bench: Bench, given: argparse.Namespace) -> dict[str, object]:
     runs = [runs for verb in given.verbs for runs in (bench.full(verb, given.sizes), bench.forbidden(verb))]
     for name, trouble in itertools.chain.from_iterable(runs):
         counts[name.split(",")[0]] += 1
+        print(name, "WRONG" if trouble else "held", flush=True, file=sys.stderr)
         if trouble:
             wrong[name] = trouble
         if time.monotonic() > bench.until:

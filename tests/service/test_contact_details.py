@@ -25,6 +25,7 @@ from tests.service.process import ROOT, Running, running
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.config.service_config import Retention
+from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.errors import DataError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service import app
@@ -129,6 +130,7 @@ def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path
     path = tmp_path / "lists" / f"{list_id}.contacts"
     kept, log = path.read_bytes(), ScoringLog(tmp_path)
     later = SOON + datetime.timedelta(days=1)
+    confirm_clock(tmp_path)
     deletions = {
         "the start": lambda: RetentionThread(tmp_path, log, Retention()).watch(),
         "the thread": lambda: RetentionThread(tmp_path, log, Retention()).run_once(),

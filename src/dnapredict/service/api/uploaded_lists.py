@@ -20,6 +20,7 @@ from dnapredict.data.files.file_lock import locked
 from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name, without_contacts
 from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError
 from dnapredict.pipeline.run_inputs import worklist_config
@@ -314,7 +315,8 @@ class ListScoring:
         unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         self._carry_over(kept)
-        remove_lists(self._home, self._retention, self._log)
+        if is_clock_believed(self._home):
+            remove_lists(self._home, self._retention, self._log)
         latest_list.save_latest(self._home, kept)
         self._scored(appointments, identity=identity, mapping=mapping)
         return kept

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.engine.duckdb_engine import OVERFLOW_PREFIX
 from dnapredict.data.files.atomic_write import DRAFT_FILE, is_abandoned
+from dnapredict.data.files.temporary_folder import PREFIX as TEMPORARY
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding
 from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
@@ -100,6 +100,20 @@ def leftovers(home: Path, _database: str | None = None) -> Iterator[HomeFinding]
             yield HomeFinding(_name(path, home), "is left of a write that was interrupted.", REPAIR, repair)
 
 
+def remove_leftovers(home: Path) -> int:
+    """Remove the drafts that `leftovers` names, and return the number of those that are mended.
+
+    Raises
+    ------
+    OSError
+        If one cannot be removed.
+    """
+    repairs = [finding.repair for finding in leftovers(home) if finding.repair is not None]
+    for repair in repairs:
+        repair()
+    return len(repairs)
+
+
 def _replaced_folder(path: Path, wanted: Path, home: Path) -> Iterator[HomeFinding]:
     """A folder that was moved away to be replaced: where nothing has replaced it, it is the only one."""
     if not _is_abandoned(path):
@@ -121,7 +135,7 @@ def _put_back(before: Path, wanted: Path) -> None:
 def _is_draft(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         in_history = path.parent.name == "history" and _DRAFT_BEFORE.fullmatch(path.name) is not None
-        of_outcomes = path.parent.name == OUTCOMES and path.name.startswith(OVERFLOW_PREFIX)
+        of_outcomes = path.parent.name == OUTCOMES and path.name.startswith(TEMPORARY)
         return in_history or of_outcomes or _DRAFT_FOLDER.fullmatch(path.name) is not None
     return DRAFT_FILE.fullmatch(path.name) is not None  # or what SQLite keeps next to one
 

@@ -124,7 +124,7 @@ def upload(world: World, home: Path, _place: Path) -> Outcome:
     except DnapredictError as error:
         return Outcome(error.exit_code, "", f"Error: {error}\n")
     told = answer.json()
-    if answer.status_code == 201:
+    if answer.is_success:
         return Outcome(0, f"{len(told['results'])} of {LISTED}", "")
     sentence = str(told.get("error", told))
     return Outcome(14 if answer.status_code in (503, 507) else answer.status_code, "", f"Error: {sentence}\n")

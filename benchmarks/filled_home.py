@@ -18,7 +18,7 @@ from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.config.loading import shipped
 from dnapredict.config.mapping_config import IDENTITY
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.pipeline.routine.cycle import CycleRecord
+from dnapredict.pipeline.routine.cycle_record import CycleRecord
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.auth import api_keys, sign_in_links

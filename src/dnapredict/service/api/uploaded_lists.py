@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingOf
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -278,7 +279,12 @@ class ListScoring:
         scorer = self._champion.require()
         reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
         identity = ListIdentity.new()
-        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
+        # Scoring keeps one core busy. Contact details are read on another one, and before anything is kept: an error in
+        # them then leaves no list behind.
+        with ThreadPoolExecutor(max_workers=1) as other_core:
+            read_contacts = other_core.submit(contact_rows, appointments, mapping, source=name)
+            worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
+        contacts = read_contacts.result()
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
@@ -307,7 +313,6 @@ class ListScoring:
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
         list_store.keep(self._home, kept)
         unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
-        contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         self._carry_over(kept)
         if is_clock_believed(self._home):

@@ -176,7 +176,7 @@ def headings(home: Path) -> tuple[Heading, ...]:
 
 def damaged(home: Path) -> Iterator[str]:
     """A sentence for each list that is lost or cannot be read, the latest one included."""
-    for marker in sorted(list_folder(home).glob(f"*{MARKER}")):
+    for marker in sorted(list_folder(home).glob(f"[!.]*{MARKER}")):  # with a dot: the draft of a marker
         if lost := loss_of(marker.with_suffix(".parquet")):
             yield lost
     for path in sorted(kept_files(home)):

@@ -10,6 +10,7 @@ account (nobody) meets a home that is not its own, and then its own home with on
 
 import argparse
 import csv
+import importlib
 import itertools
 import json
 import os
@@ -44,7 +45,7 @@ from benchmarks.home_faults import (
 from pyarrow.csv import write_csv
 
 APPOINTMENTS, MOST_MB, NOBODY, USAGE = 10_000, 400, 65_534, 2
-TO_RECORD, TO_UPLOAD = "to_record.csv", "weekly.csv"
+TO_RECORD, TO_UPLOAD, LIST_WORKED_ON = "to_record.csv", "weekly.csv", "list_id"
 FOLDERS = ("decisions", "history", "keys", "lists", "mlruns", "outcomes", "published", "tested")
 
 
@@ -76,7 +77,7 @@ def refresh(world: World, home: Path, _place: Path) -> Outcome:
 
 def record(world: World, home: Path, _place: Path) -> Outcome:
     """The command `log record`: ten outcomes, each recorded once."""
-    (listed,) = (path.stem for path in (world.home / "lists").glob("*.contacts"))
+    listed = (world.place / LIST_WORKED_ON).read_text()
     code, said = command("log", "record", str(world.place / TO_RECORD), "--list", listed, "--home", str(home))
     return Outcome(code, "" if code else str(recorded(home, listed)), said)
 
@@ -84,6 +85,9 @@ def record(world: World, home: Path, _place: Path) -> Outcome:
 def write_inputs(world: World) -> None:
     """The list that is uploaded, and what `record` reads: outcomes of ten appointments without a recorded one."""
     write_csv(pq.read_table(world.weekly), world.place / TO_UPLOAD)
+    (listed,) = (path.stem for path in (world.home / "lists").glob("*.contacts"))
+    (world.place / LIST_WORKED_ON).write_text(listed)
+    shutil.rmtree(world.home / "uploads", ignore_errors=True)  # doctor would name them once their half hour is over
     with (world.place / "worklist.csv").open(encoding="utf-8", newline="") as file:
         rows = [row["appointment_id"] for row in csv.DictReader(file) if row["selected"] == "false"]
     with (world.place / TO_RECORD).open("w", encoding="utf-8", newline="") as file:
@@ -124,7 +128,7 @@ def upload(world: World, home: Path, _place: Path) -> Outcome:
     except DnapredictError as error:
         return Outcome(error.exit_code, "", f"Error: {error}\n")
     told = answer.json()
-    if answer.status_code == 201:
+    if answer.is_success:
         return Outcome(0, f"{len(told['results'])} of {LISTED}", "")
     sentence = str(told.get("error", told))
     return Outcome(14 if answer.status_code in (503, 507) else answer.status_code, "", f"Error: {sentence}\n")
@@ -290,6 +294,7 @@ def main() -> None:
     asked.add_argument("--world", type=Path)
     given = asked.parse_args()
     began = time.monotonic()
+    importlib.import_module("netrc")  # of the client of `upload`: another account may not read Python's own folder
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

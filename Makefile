@@ -5,7 +5,7 @@
 #   make test     run every test
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
-#   make lock     update the three lock files (UPGRADE=--upgrade takes newer releases)
+#   make lock     update the four lock files (UPGRADE=--upgrade takes newer releases)
 #   make clean    remove the virtual environment and caches
 
 SHELL := /bin/sh
@@ -99,6 +99,8 @@ lock: $(VENV)/.made
 	$(INSTALL) 'uv>=0.9'
 	$(LOCK) pyproject.toml $(UPGRADE) --extra test --output-file requirements-test.lock
 	$(LOCK) pyproject.toml $(UPGRADE) --constraint requirements-test.lock --output-file requirements.lock
+	@# For a host that only serves and scores: the same releases, fewer packages.
+	$(LOCK) --group pyproject.toml:serve --constraint requirements-test.lock --output-file serving/serve.lock
 	@# The driver that the tests run, without what it needs besides, which requirements.lock holds.
 	{ echo '# The PostgreSQL driver for the container, beside requirements.lock; written by `make lock`.'; \
 		printf '%s\n' psycopg psycopg-binary | $(LOCK) --no-deps --constraint requirements-test.lock -; \

@@ -18,7 +18,7 @@ from dnapredict.config.benefit_model import BenefitModel
 from dnapredict.config.loading import shipped
 from dnapredict.config.mapping_config import IDENTITY
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.pipeline.routine.cycle import CycleRecord
+from dnapredict.pipeline.routine.cycle_record import CycleRecord
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.team_mappings import TeamMappings
 from dnapredict.service.auth import api_keys, sign_in_links
@@ -83,10 +83,15 @@ def trial_of(place: Path, home: Path, command: Command) -> Iterator[None]:
     write_benefit_model(model, home / "trial" / "benefit.json")
 
 
-def with_outcomes(worklist: Path, out: Path) -> Path:
-    """The worklist with an outcome of each planned call: the first patient opts out."""
+def with_outcomes(worklist: Path, out: Path, *, selected: bool = True) -> Path:
+    """The worklist with an outcome of each planned call, or of the first calls that nobody planned.
+
+    The first of these patients opts out.
+    """
     with worklist.open(encoding="utf-8", newline="") as file:
-        called = [row["appointment_id"] for row in csv.DictReader(file) if row["selected"] == "true"]
+        called = [row["appointment_id"] for row in csv.DictReader(file) if row["selected"] == str(selected).lower()][
+            :20
+        ]
     outcomes = ["no_calls_wished", *["confirmed"] * (len(called) - 1)]
     with out.open("w", encoding="utf-8", newline="") as file:
         written = csv.writer(file)
@@ -94,22 +99,30 @@ def with_outcomes(worklist: Path, out: Path) -> Path:
     return out
 
 
-def beside_the_list(home: Path, weekly: Path) -> None:
-    """What the page keeps about a list: contact details, unscored rows, assignments, locks, opt-outs, a mapping."""
+def beside_the_list(home: Path, weekly: Path, *, row: int = 1) -> None:
+    """What the page keeps about a list: contact details, unscored rows, assignments, locks, opt-outs, a mapping.
+
+    Called again with another `row`, it changes each of them.
+    """
     list_id = list_store.headings(home)[0].list_id
     until = local_today() + datetime.timedelta(days=30)
-    contact_details.keep(home, list_id, {1: ContactDetails(name="Zebra Made-Up", telephones=("07700 900000",))}, until)
-    contact_details.set_note(home, list_id, 1, "Prefers mornings", until=until)
-    rows = {1: {"appointment_id": "A1", "starts_at": "never"}}
+    contact_details.keep(
+        home,
+        list_id,
+        {1: ContactDetails(name="Zebra Made-Up", telephones=("07700 900000",), kinds=("mobile_telephone",))},
+        until,
+    )
+    contact_details.set_note(home, list_id, row, "Prefers mornings", until=until)
+    rows = {row: {"appointment_id": "A1", "starts_at": "never"}}
     unscored = unscored_rows.UnscoredRows(("appointment_id", "starts_at"), rows, IDENTITY)
     unscored_rows.keep(home, list_id, unscored)
     now = datetime.datetime.now(datetime.UTC)
-    assignments.assign(home, list_id, assignments.Assignment(to="A. Clerk", by="B. Lead", at=now, lines=(1, 2)))
+    assignments.assign(home, list_id, assignments.Assignment(to="A. Clerk", by="B. Lead", at=now, lines=(row, row + 1)))
     CallLocks(home).take("0" * 64, caller="session", key_id="12345678")
     listed = pq.read_table(weekly, columns=["patient_id"]).slice(0, 40)
-    out = pa.array([True] + [False] * (listed.num_rows - 1))
+    out = pa.array([number < row for number in range(listed.num_rows)])
     Ledger(home).stated.remember(listed.append_column("opt_out", out))
-    columns = ("Appt", "Clinic time")
+    columns = ("Appt", f"Clinic time {row}")
     TeamMappings(home).remember("North", columns, {"appointment_id": {"from": "Appt"}})
     pending_uploads.keep(home, pending_uploads.PendingUpload("week.csv", b"a,b\n1,2\n"))
     write_private(home / "cycle" / ("0" * 16) / "steps.json", CycleRecord(extract="extract.parquet").model_dump_json())

@@ -2,8 +2,9 @@
 
 The claim: of 1,000 random damages over all files of a home that holds everything (see `filled_home`) none ends a
 process, none prints a traceback, and none changes an answer in silence. Each run copies the home, damages one file, and
-goes through one door in a child process that is forked from this one, which has the libraries loaded already. Every
-file has its turn. The door `doctor` says which damages `dnapredict doctor` names.
+goes through one door in a child process that is forked from this one, which went through every door once and has loaded
+and compiled what they need. Every file has its turn; one that differs between two moments of the home is often replaced
+by its older copy. The door `doctor` says which damages `dnapredict doctor` names.
 `python -m benchmarks.home_faults [--runs 1000] [--seed 1] [--world DIR] [--jobs 2] [--minutes 14]`; a world is made
 once and kept in DIR if that is given. It ends after so many minutes with the runs that are done by then.
 """
@@ -17,6 +18,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,6 +47,8 @@ LIBRARIES = (
 )
 BLOCK = 4_096
 LIST_ID = "0123456789abcdef"
+# What a page answers that differs from one start of the service to the next.
+CHANGING = re.compile(rb"[0-9a-f]{64}|[0-9]{2}:[0-9]{2}")
 
 Damage = Callable[[bytes, bytes, random.Random], bytes | None]
 """What is left of a file's bytes, given those of another file of its kind; None where it is deleted."""
@@ -93,14 +97,21 @@ def appended(content: bytes, _other: bytes, chance: random.Random) -> bytes:
 DAMAGES: dict[str, Damage] = {
     each.__name__: each for each in (flipped, zeroed, truncated, deleted, emptied, swapped, appended)
 }
+OLDER = "older"
 
 
-def damaged(path: Path, damage: str, chance: random.Random, *, home: Path) -> None:
-    """Damage a file in place of which nothing else must be changed: it may share its bytes with a copy."""
+def damaged(path: Path, damage: str, chance: random.Random, *, home: Path, earlier: Path | None = None) -> None:
+    """Damage a file in place of which nothing else must be changed: it may share its bytes with a copy.
+
+    `earlier` is the older copy of the file, for the damage `OLDER`.
+    """
     content = path.read_bytes()
-    kind = [other for other in home.rglob(f"*{path.suffix}") if other != path and other.is_file()]
-    other = chance.choice(sorted(kind)).read_bytes() if kind else content
-    left = DAMAGES[damage](content, other, chance)
+    if damage == OLDER and earlier is not None:
+        other = earlier.read_bytes()
+    else:
+        kind = [other for other in home.rglob(f"*{path.suffix}") if other != path and other.is_file()]
+        other = chance.choice(sorted(kind)).read_bytes() if kind else content
+    left = other if damage == OLDER else DAMAGES[damage](content, other, chance)
     mode = path.stat().st_mode
     path.unlink()
     if left is not None:
@@ -117,6 +128,11 @@ class World:
     @property
     def home(self) -> Path:
         return self.place / "home"
+
+    @property
+    def earlier(self) -> Path:
+        """The home at an earlier moment."""
+        return self.place / "earlier"
 
     @property
     def weekly(self) -> Path:
@@ -140,13 +156,13 @@ class Outcome:
     said: str
 
 
-def made(place: Path) -> World:
-    """A world at `place`, made if it is not there."""
+def made(place: Path, *, appointments: int = APPOINTMENTS) -> World:
+    """A world at `place` with so many appointments in its extract, made if it is not there."""
     world = World(place)
     if not (place / "made").exists():
         place.mkdir(parents=True, exist_ok=True)
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})"
-        code += f"; from benchmarks import home_faults as f; f.make(f.World(f.Path({str(place)!r})))"
+        code += f"; from benchmarks import home_faults as f; f.make(f.World(f.Path({str(place)!r})), {appointments})"
         command = [sys.executable, "-c", code]
         subprocess.run(command, check=True)
         (place / "made").touch()
@@ -156,13 +172,13 @@ def made(place: Path) -> World:
 SIGNED = ("--name", "B. Marks", "--role", "Equality lead", "--decision", "approve", "--reason", "A rehearsal.")
 
 
-def make(world: World) -> None:
+def make(world: World, appointments: int) -> None:
     """In a process of its own, so that no thread of an engine lives in the one that is forked."""
     (world.place / "config.toml").write_text(QUICK)
     home = ("--home", str(world.home))
     extract = str(world.extract)
     for step in (
-        ("simulate", extract, "--appointments", str(APPOINTMENTS), "--seed", "5"),
+        ("simulate", extract, "--appointments", str(appointments), "--seed", "5"),
         ("train", extract, "--config", str(world.place / "config.toml"), *home),
         ("audit", extract, "--model", "1", "--out", str(world.place / "report"), *home),
         ("sign", str(world.place / "report"), *SIGNED, *home),
@@ -182,6 +198,8 @@ def make(world: World) -> None:
         raise SystemExit(ended[1])
     keep_a_list(world)
     fill_home(world)
+    shutil.copytree(world.home, world.earlier / "home")
+    go_on(world)
     interrupt(world)
     gc.unfreeze()  # what a service has set aside, DuckDB would report as leaks at the end
 
@@ -223,6 +241,7 @@ def keep_a_list(world: World) -> None:
 
 def fill_home(world: World) -> None:
     """Everything else that a home can hold, and a scoring log that has answered once."""
+
     from benchmarks.filled_home import fill
 
     def done(*words: object) -> None:
@@ -232,6 +251,38 @@ def fill_home(world: World) -> None:
 
     token = fill(world.home, extract=world.extract, weekly=world.weekly, place=world.place, command=done)
     (world.place / "key").write_text(token)
+    service(world, world.home, world.place)
+
+
+def go_on(world: World) -> None:
+    """Another week: calls, a key that is revoked, a session that is ended, and each record written once more."""
+    from benchmarks.filled_home import beside_the_list, with_outcomes
+
+    from dnapredict.service.auth import api_keys
+    from dnapredict.service.auth.staff import StaffRole
+    from dnapredict.worklist.files import list_store
+
+    home, ring = ("--home", str(world.home)), api_keys.KeyRing(world.home)
+    revoked = api_keys.create_personal(world.home, name="C. Clerk", team="North", role=StaffRole.CLERK)
+    shutil.copytree(world.home / "keys", world.earlier / "home" / "keys", dirs_exist_ok=True)
+    (world.place / "revoked").write_text(revoked.token)
+    (world.place / "ended").write_text(ended := ring.session(revoked.key))
+    ring.end_session(ended)
+    api_keys.revoke(world.home, revoked.key.key_id)
+    listed = list_store.headings(world.home)[0].list_id
+    beside_the_list(world.home, world.weekly, row=2)
+    filled = with_outcomes(world.place / "worklist.csv", world.place / "filled.csv", selected=False)
+    extract = str(world.extract)
+    os.chdir(world.place)
+    for step in (
+        ("log", "record", str(filled), "--list", listed, *home),
+        ("refresh", extract, *home),
+        ("outcomes", extract, *home),
+        ("monitor", extract, "--out", str(world.home / "reports" / "monitor"), *home),
+    ):
+        ended_with, said = command(*step)
+        if ended_with:
+            raise SystemExit(f"{step}: {said}")
     service(world, world.home, world.place)
 
 
@@ -334,6 +385,40 @@ def outcomes(world: World, home: Path, _place: Path) -> Outcome:
     return Outcome(code, "" if code else digest(repr(OutcomeStore(home).read().to_pydict()).encode()), said)
 
 
+def pages(world: World, home: Path, _place: Path) -> Outcome:
+    """The pages of the service: lists with what belongs to them, the week, the model, and who may see them."""
+    from starlette.testclient import TestClient
+
+    from dnapredict.config.service_config import served_config
+    from dnapredict.errors import DnapredictError
+    from dnapredict.service import app
+    from dnapredict.service.auth.session_cookie import SESSION_COOKIE
+    from dnapredict.worklist.files import list_store
+
+    lists = (LIST_ID, next((world.home / "lists").glob("*.contacts")).stem)
+    addresses = ["/", "/lists", "/week", "/model", "/model/monitor", *(f"/lists/{each}" for each in lists)]
+    addresses += [f"/lists/{each}/{page}" for each in lists for page in ("call/1", "sheet", "file")]
+    key, revoked, ended = ((world.place / name).read_text() for name in ("key", "revoked", "ended"))
+    try:
+        champion = app.champion_of(home)
+        champion.refresh()
+        built = app.build(home, champion, documents=app.documents_of(home), config=served_config())
+    except DnapredictError as error:
+        return Outcome(error.exit_code, "", f"Error: {error}\n")
+    told = []
+    with TestClient(built.to_asgi(), base_url="http://127.0.0.1") as client:
+        shut = ({"authorization": f"Bearer {revoked}"}, {"cookie": f"{SESSION_COOKIE}={ended}"})
+        told += [str(client.get("/", headers=each, follow_redirects=False).status_code) for each in shut]
+        for address in addresses:
+            answer = client.get(address, headers={"authorization": f"Bearer {key}"}, follow_redirects=False)
+            if answer.status_code >= 500 and answer.status_code != 503:
+                raise RuntimeError(f"{address}: {answer.status_code}")
+            told.append(f"{address}={answer.status_code}:{digest(CHANGING.sub(b'', answer.content))}")
+        told += sorted(heading.list_id for heading in list_store.headings(home))
+    champion.stop()
+    return Outcome(0, " ".join(told), "")
+
+
 def doctor(_world: World, home: Path, _place: Path) -> Outcome:
     """The command `doctor`: the files that it names."""
     code, said = command("doctor", "--home", str(home))
@@ -343,12 +428,13 @@ def doctor(_world: World, home: Path, _place: Path) -> Outcome:
 DOORS = {
     "score": score,
     "service": service,
+    "pages": pages,
     "promote": promote,
     "audit": audit,
     "outcomes": outcomes,
     "doctor": doctor,
 }
-WEIGHTS = {"score": 0.3, "service": 0.3, "doctor": 0.3, "outcomes": 0.05, "promote": 0.03, "audit": 0.02}
+WEIGHTS = dict(zip(DOORS, (0.15, 0.15, 0.23, 0.03, 0.005, 0.06, 0.375), strict=True))
 
 
 def digest(content: bytes) -> str:
@@ -379,10 +465,18 @@ def drawn(world: World, runs: int, *, seed: int, doors: dict[str, float]) -> lis
     while len(files) < runs:
         files += chance.sample(every := files_of(world), len(every))
     chosen = chance.choices(list(doors), weights=list(doors.values()), k=runs)
+    changed = {file for file in every if has_changed(world, file)}
+    damages = [[*DAMAGES, *([OLDER] * 4 if file in changed else [])] for file in files[:runs]]
     return [
-        Run(number, file, chance.choice(list(DAMAGES)), door)
-        for number, (file, door) in enumerate(zip(files[:runs], chosen, strict=True))
+        Run(number, file, chance.choice(possible), door)
+        for number, (file, possible, door) in enumerate(zip(files[:runs], damages, chosen, strict=True))
     ]
+
+
+def has_changed(world: World, file: str) -> bool:
+    """Whether a file was another one at the earlier moment."""
+    before = world.earlier / file
+    return before.is_file() and before.read_bytes() != (world.place / file).read_bytes()
 
 
 def copied(world: World, place: Path) -> Path:
@@ -397,31 +491,45 @@ def copied(world: World, place: Path) -> Path:
     return place / "home"
 
 
-def child(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> None:
-    """Copy, damage, go through the door and write down what came of it."""
-    home = copied(world, place)
-    if run is not None:
-        chance = random.Random(f"{seed} {run.number}")  # noqa: S311 - no secret
-        damaged(place / run.file, run.damage, chance, home=place)
-    with (place / "said").open("w") as said:  # what libraries print by themselves as well
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        outcome = DOORS[door](world, home, place)
-    (place / "outcome.json").write_text(json.dumps(asdict(outcome)))
-
-
 def start(world: World, run: Run | None, door: str, place: Path, *, seed: int) -> int:
-    """Fork a child for one run, and give its process id."""
+    """Fork a child that copies the home, damages it and goes through the door, and give its process id."""
+
+    def copied_and_damaged(world: World, _home: Path, place: Path) -> Outcome:
+        home = copied(world, place)
+        if run is not None:
+            chance = random.Random(f"{seed} {run.number}")  # noqa: S311 - no secret
+            damaged(place / run.file, run.damage, chance, home=place, earlier=world.earlier / run.file)
+        return DOORS[door](world, home, place)
+
+    return start_door(copied_and_damaged, world, place / "home", place, told=place)
+
+
+Door = Callable[[World, Path, Path], Outcome]
+"""One way to use a home: it gets the world, the home, and the folder for what is written outside the home."""
+
+
+def start_door(door: Door, world: World, home: Path, place: Path, *, told: Path, account: int = 0) -> int:
+    """Fork a child that goes through a door and writes down in `told` what came of it; give its process id.
+
+    `account` is the user id of the child, 0 for that of this process.
+    """
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
         signal.alarm(SECONDS)
-        child(world, run, door, place, seed=seed)
+        with (told / "said").open("w") as said:  # what libraries print by themselves as well
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        if account:
+            os.setgroups([])
+            os.setresgid(account, account, account)
+            os.setresuid(account, account, account)
+        (told / "outcome.json").write_text(json.dumps(asdict(door(world, home, place))))
         code = 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        (place / "escaped").write_text(repr(error))
+        (told / "escaped").write_text(repr(error))
     finally:
         os._exit(code)
 
@@ -489,8 +597,11 @@ def all_outcomes(
     return found
 
 
-def warmed(world: World) -> None:
-    """Load what every run needs. Nothing is run: the threads of an engine do not outlive a fork."""
+def warmed(world: World, doors: Iterable[str], folder: Path) -> None:
+    """Load and compile what every run needs, by going through the doors once.
+
+    The threads of an engine do not outlive a fork: every connection was closed by then, and a child opens its own.
+    """
     os.environ.update(
         DNAPREDICT_HOME=str(world.place / "nowhere"),
         BENTOML_HOME=str(world.place / "bentoml"),
@@ -500,6 +611,11 @@ def warmed(world: World) -> None:
     os.chdir(world.place)  # where the trial of the home is configured
     for name in LIBRARIES:
         importlib.import_module(name)
+    for door in doors:
+        if door not in ("audit", "pages"):  # an audit compiles nothing that others need; pages start threads
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                DOORS[door](world, copied(world, Path(place)), Path(place))
+    gc.unfreeze()
 
 
 def main() -> None:
@@ -514,9 +630,10 @@ def main() -> None:
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         world = made((given.world or Path(folder) / "world").resolve())
-        warmed(world)
         began = time.monotonic()
-        found = measured(world, given, Path(folder) if not given.world else world.place)
+        place = Path(folder) if not given.world else world.place
+        warmed(world, given.doors, place)
+        found = measured(world, given, place)
     found["seconds"] = round(time.monotonic() - began)
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)

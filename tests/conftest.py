@@ -43,6 +43,7 @@ LONG = (
     "spec/test_audit_",
     "unit/test_simulate",
     "service/",
+    "faults/",
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.conftest import QUICK, Run
 from tests.end_to_end.world import Trust
 
-from dnapredict.pipeline.routine import cycle
+from dnapredict.pipeline.routine import cycle, cycle_record
 from dnapredict.registry import CHAMPION, Registry
 
 DECISION = 13
@@ -41,7 +41,7 @@ def quick(tmp_path: Path) -> Path:
 
 def steps(home: Path) -> list[str]:
     """The steps that each cycle of the home has done."""
-    records = sorted((home / cycle.FOLDER).glob("*/steps.json"))
+    records = sorted((home / cycle_record.FOLDER).glob("*/steps.json"))
     return [step["name"] for path in records for step in json.loads(path.read_text())["steps"]]
 
 
@@ -78,7 +78,7 @@ def test_a_version_that_is_due_is_trained_compared_and_audited_and_never_promote
         stopped.setattr(cycle._Run, "_compare", interrupted)
         assert dnapredict(*words).returncode != 0
     assert steps(home) == ["refresh", "monitor", "train"]
-    record = next((home / cycle.FOLDER).glob("*/steps.json"))
+    record = next((home / cycle_record.FOLDER).glob("*/steps.json"))
     kept = json.loads(record.read_text())
     kept["steps"].pop()
     record.write_text(json.dumps(kept))
@@ -90,7 +90,7 @@ def test_a_version_that_is_due_is_trained_compared_and_audited_and_never_promote
     assert registry.version_of("challenger") == "2"
     assert registry.version_of(CHAMPION) == "1"
     assert registry.report("2") is not None
-    summary = next((home / cycle.FOLDER).glob("*/summary.html")).read_text(encoding="utf-8")
+    summary = next((home / cycle_record.FOLDER).glob("*/summary.html")).read_text(encoding="utf-8")
     assert "dnapredict promote 2" in summary
 
     again = dnapredict(*words)
@@ -107,7 +107,7 @@ def interrupted(*_: object) -> None:
 def test_two_cycles_at_once_are_refused(dnapredict: Run, home: Path, trust: Trust):
     from dnapredict.data.files.file_lock import locked
 
-    with locked(home / cycle.FOLDER / "cycle.lock", busy_message="", make_folder=True):
+    with locked(home / cycle_record.FOLDER / "cycle.lock", busy_message="", make_folder=True):
         done = dnapredict("cycle", trust.extract, "--home", home)
     assert done.returncode == STORE
     assert "another 'dnapredict cycle' runs" in done.stderr

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from tests.end_to_end.test_serve_lock import serving_only
 from tests.end_to_end.world import Trust, as_requests
 
 from dnapredict import pipeline
@@ -34,9 +35,9 @@ def scored(trust: Trust, dnapredict, tmp_path_factory):
     return by_id(pq.read_table(out).to_pylist())
 
 
-def test_the_service_gives_the_numbers_of_the_file(trust, scored):
+def test_the_service_gives_the_numbers_of_the_file_with_no_more_packages_than_it_needs(trust, scored, tmp_path):
     asked = as_requests(pq.read_table(trust.weekly))
-    answer = post(trust, {"appointments": asked, "reasons": True})
+    answer = post(trust, {"appointments": asked, "reasons": True}, environment=serving_only(tmp_path))
     assert len(answer["results"]) == len(asked)
     for result in answer["results"]:
         row = scored[result["appointment_id"]]
@@ -50,7 +51,7 @@ def test_the_service_gives_the_numbers_of_the_file(trust, scored):
         assert [reason["text"] for reason in result["reasons"]] == told
 
 
-def post(trust: Trust, body: dict) -> dict:
+def post(trust: Trust, body: dict, *, environment: dict[str, str]) -> dict:
     """Ask a service that runs as operations run it."""
     port = free_port()
     command = [
@@ -63,7 +64,7 @@ def post(trust: Trust, body: dict) -> dict:
         "--port",
         str(port),
     ]
-    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    service = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             wait_until_ready(client)

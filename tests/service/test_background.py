@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dnapredict.config.service_config import Retention
+from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.retention import RetentionThread
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -24,6 +25,7 @@ def test_what_keeps_the_retention_from_its_work_does_not_end_it(
 ) -> None:
     keeper = RetentionThread(tmp_path, ScoringLog(tmp_path), Retention(log_days=30))
     (tmp_path / "lists").mkdir()
+    confirm_clock(tmp_path)  # nothing is deleted by the clock of a new home
     with monkeypatch.context() as broken:
         broken.setattr(Path, "glob", no_files)
         keeper.run_once()

@@ -25,8 +25,11 @@ from tests.service.process import ROOT, Running, running
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.config.service_config import Retention
+from dnapredict.data.retention_clock import confirm_clock
+from dnapredict.errors import DataError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service import app
+from dnapredict.service.api import uploaded_lists
 from dnapredict.service.log.retention import RetentionThread, remove_lists
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, excel_worklist, filled_workbook, list_store, worklist_files
@@ -56,6 +59,18 @@ def content_of(folder: Path) -> bytes:
 
 def marks_in(content: bytes) -> list[str]:
     return [mark for mark in (*MARKS, "7700900123", "09/03/1951", NOTE) if mark.encode() in content]
+
+
+def test_an_error_in_the_contact_columns_leaves_no_list_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def failing(*_: object, **__: object) -> None:
+        raise DataError("patients.csv: cannot be joined.")
+
+    monkeypatch.setattr(uploaded_lists, "contact_rows", failing)
+    with served_at(tmp_path, mapping=MAPPING) as client:
+        answer = client.post("/v1/lists", files={"file": ("week.csv", as_list())})
+    assert (answer.status_code, answer.json()["error"]) == (400, "patients.csv: cannot be joined.")
+    assert not list_store.headings(tmp_path)
+    assert ScoringLog(tmp_path).verify().entries == 0
 
 
 def test_an_uploaded_list_keeps_who_is_called_encrypted_and_nothing_else_keeps_it(tmp_path: Path, caplog, monkeypatch):
@@ -115,6 +130,7 @@ def test_they_are_deleted_at_the_start_of_the_service_and_by_its_thread(tmp_path
     path = tmp_path / "lists" / f"{list_id}.contacts"
     kept, log = path.read_bytes(), ScoringLog(tmp_path)
     later = SOON + datetime.timedelta(days=1)
+    confirm_clock(tmp_path)
     deletions = {
         "the start": lambda: RetentionThread(tmp_path, log, Retention()).watch(),
         "the thread": lambda: RetentionThread(tmp_path, log, Retention()).run_once(),

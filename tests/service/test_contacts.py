@@ -17,6 +17,7 @@ from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts, logged_contacts
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 
 ROW = pa.table({"appointment_id": ["b"], "patient_id": ["p"], "clinic_code": ["ENT1"]})
 
@@ -156,3 +157,32 @@ def test_a_wish_is_known_of_appointments_that_were_scored_before_it(log: Scoring
     assert [actions.opted_out([each]) for each in everywhere] == [{"a"}, {"b"}, frozenset(), {"d"}, frozenset()]
     actions.record("l", line("a"), Outcome.WITHDRAWN)
     assert actions.opted_out(everywhere) == frozenset()
+
+
+def test_a_wish_to_be_called_again_that_was_killed_half_way_is_completed_when_it_is_recorded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is in the log, and the opt-out that a list stated is still there."""
+    log = ScoringLog(tmp_path)
+    log.upgrade()
+    hashes = Hashes(tmp_path, log)
+    scored(log, hashes, "b", "p")
+    ledger = Ledger(tmp_path, LoggedContacts(log, hashes))
+    ledger.stated.remember(ROW.append_column("opt_out", pa.array([True])))
+    actions = Actions(log, hashes, ledger)
+
+    class Killed(BaseException):
+        """The process ends here."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StatedOptOuts, "take_back", die)
+        with pytest.raises(Killed):
+            actions.record("l", line("b"), Outcome.CALLS_WISHED)
+    assert len(ledger.stated.patients()) == 1
+    actions.record("l", line("b"), Outcome.CALLS_WISHED)
+    assert not ledger.stated.patients()
+    assert len(actions.entries(["b"])["b"]) == 1
+    log.close()

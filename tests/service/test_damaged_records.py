@@ -15,10 +15,13 @@ from tests.kept_states import CLAIM, registered, reported
 from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to
 
+from dnapredict.config.mapping_config import IDENTITY
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
+from dnapredict.service.home_checks.examination import examine
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
@@ -37,6 +40,7 @@ DAMAGES = """
     LATER.assigned             | /           | Everybody calls all lines until they are handed over again
     LATER.assigned             | LATER/call  | calls left
     LATER.contacts             | LATER/call  | later.csv
+    LATER.contacts             | LATER       | that were uploaded with this list cannot be read
     latest.json                | /           | later.csv
     latest.json                | /lists      | later.csv
     latest.json                | EARLIER     | There is a later export of this list
@@ -74,6 +78,12 @@ class Desk:
             name = name.replace(word, address.rsplit("/", 1)[-1])
         path = self.home / name if "/" in name else self.home / "lists" / name
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    def delete(self, ending: str) -> Path:
+        """Delete a file of the later list, and return its path."""
+        path = self.home / "lists" / (self.later.rsplit("/", 1)[-1] + ending)
+        path.unlink()
+        return path
 
     def text(self, address: str) -> tuple[int, str]:
         """The status and the words of a page."""
@@ -141,3 +151,66 @@ def test_lines_are_handed_over_again_where_the_file_that_says_to_whom_is_damaged
     assert desk.client.post(f"{desk.later}/assign", data={"colleague": "Ben Ali"}).status_code == 200
     text = desk.text("LATER")[1]
     assert ("For Ben Ali" in text, "Everybody calls all lines" in text) == (True, False)
+
+
+# For each file that is deleted: what the page of its list says, and what the log and `doctor` say.
+LOST = {
+    ".assigned": ("damaged or lost. Everybody calls all lines", "the file that says to whom is missing"),
+    ".contacts": ("that were uploaded with this list cannot be read", "the contact details of this list are missing"),
+}
+
+
+@pytest.mark.parametrize("ending", LOST)
+def test_a_lost_file_of_a_list_is_named_on_its_page_in_the_log_and_by_doctor(
+    desk: Desk, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_page, in_log = LOST[ending]
+    assert on_page not in desk.text("LATER")[1]
+    path = desk.delete(ending)
+    status, text = desk.text("LATER")
+    assert (status, on_page in text) == (200, True), text
+    assert desk.text("LATER/call")[0] == 200
+    assert f"{path}: " in caplog.text
+    assert in_log in caplog.text
+    (found,) = (each for each in examine(desk.home).findings if each.path == f"lists/{path.name}")
+    assert in_log in found.problem
+    assert f"remove {path.name}.made too" in found.mend
+
+
+def test_rows_to_mend_that_are_lost_are_named_in_the_log_and_by_doctor(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list_id = "0" * 16
+    rows = unscored_rows.UnscoredRows(("booked_at",), {1: {"booked_at": "never"}}, IDENTITY)
+    unscored_rows.keep(home, list_id, rows)
+    path = home / "lists" / f"{list_id}.unscored"
+    assert unscored_rows.read(home, list_id) == rows
+    path.unlink()
+    assert unscored_rows.read(home, list_id) is None
+    says = "the rows that could not be scored cannot be read"
+    assert f"{path}: {says}" in caplog.text
+    assert any(says in sentence for sentence in unscored_rows.damaged(home))
+    unscored_rows.keep(home, list_id, rows.without(1))  # the last row is scored: nothing is lost any more
+    assert list(unscored_rows.damaged(home)) == []
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_with_a_list_everything_that_belongs_to_it_is_deleted(desk: Desk, is_lost: bool) -> None:
+    list_id = desk.later.rsplit("/", 1)[-1]
+    if is_lost:
+        desk.delete(".contacts")
+        desk.delete(".assigned")
+    assert list_store.delete(desk.home, list_id)
+    assert [path.name for path in (desk.home / "lists").iterdir() if list_id in path.name] == []
+
+
+def test_contact_details_that_are_past_their_day_are_not_lost(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    path = desk.delete(".contacts")
+    assert contact_details.is_unreadable(desk.home, path.stem)
+    contact_details.remove_due(desk.home, today=SOON)
+    assert contact_details.is_unreadable(desk.home, path.stem)  # its day is not over
+    contact_details.remove_due(desk.home, today=SOON + datetime.timedelta(days=400))
+    assert not contact_details.is_unreadable(desk.home, path.stem)
+    caplog.clear()
+    assert "cannot be read" not in desk.text("LATER")[1]
+    assert path.name not in caplog.text

@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from tests.service import postgres
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
+from tests.service.pages import week
 from tests.service.process import Running, running
 
 from dnapredict.config.service_config import ServiceConfig
@@ -132,6 +133,23 @@ def test_a_full_disk_is_503_and_when_there_is_room_again_it_answers(service: Run
             resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     assert recovers(service)
     assert ScoringLog(served_home).verify().entries > 0
+
+
+def test_an_upload_that_finds_no_room_for_temporary_files_is_503_with_a_sentence(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    files = {"file": ("week.csv", week())}
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        answer = client.post("/v1/lists", files=files)
+    assert (answer.status_code, "cannot write its temporary files (No space left on device)" in answer.text) == (
+        503,
+        True,
+    )
+    assert client.post("/v1/lists", files=files).is_success
 
 
 def test_clients_that_send_slowly_keep_nobody_waiting(service: Running) -> None:

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.service.conftest import served_at
 
 from dnapredict.config.service_config import Retention, ServiceConfig
+from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.service.api import uploaded_files
 
 ADDRESS = "http://127.0.0.1"
@@ -170,6 +171,7 @@ def test_an_uploaded_list_is_on_record_by_its_own_row_numbers(client: TestClient
 
 def test_of_the_lists_the_newest_are_kept(home: Path) -> None:
     config = ServiceConfig(retention=Retention(lists=2))
+    confirm_clock(home)  # the clock of a new home is believed after two days
     with served_at(home, config) as client:
         last = [upload(client, CSV).json()["list_id"] for _ in range(4)][-1]
         assert len(list((home / "lists").glob("*.parquet"))) == 2

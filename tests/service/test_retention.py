@@ -16,9 +16,11 @@ from tests.service.test_lists import upload
 from tests.service.test_log_databases import row
 
 from dnapredict.config.service_config import Retention, ServiceConfig
+from dnapredict.data.retention_clock import confirm_clock
 from dnapredict.errors import StoreError
 from dnapredict.service.call_actions import Actions
 from dnapredict.service.call_outcomes import Outcome
+from dnapredict.service.home_checks.file_checks import remove_leftovers
 from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.retention import RetentionThread, remove_entries, remove_lists, require_room
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -46,6 +48,7 @@ def test_a_clock_that_jumped_ahead_does_not_empty_the_log(tmp_path: Path, caplog
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(10_000)), row(at=days_ago(9_990))])  # to a clock 27 years ahead of them
     with caplog.at_level(logging.ERROR):
+        confirm_clock(tmp_path)
         RetentionThread(tmp_path, log, Retention(log_days=30)).run_once()
     assert "If this machine's clock is right, run `dnapredict log prune`" in caplog.text
     assert log.verify().entries == 2
@@ -59,9 +62,28 @@ def test_a_clock_that_jumped_back_leaves_a_chain_that_is_sound(tmp_path: Path) -
     assert log.verify().entries == 3
 
 
+def test_what_a_killed_process_left_in_a_home_is_removed_once_it_is_an_hour_old(tmp_path: Path) -> None:
+    lists, log = tmp_path / "lists", ScoringLog(tmp_path)
+    half_written = [tmp_path / ".mlruns-abcdefgh", *(lists / f".{n * 16}-{n}.parquet" for n in "01")]
+    kept = lists / "calling.json"
+    lists.mkdir()
+    half_written[0].mkdir()
+    for path in (half_written[0] / "rows.parquet", *half_written[1:], kept):
+        path.write_text("rows")
+    thread = RetentionThread(tmp_path, log, Retention(), remove_leftovers=remove_leftovers)
+    thread.remove_leftovers()
+    assert all(path.exists() for path in half_written)  # their process may still be writing
+    hour = time.time() - 3_601
+    for path in (half_written[0] / "rows.parquet", *half_written, kept):
+        os.utime(path, (hour, hour))
+    thread.remove_leftovers()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
+
+
 def test_the_keeper_does_by_itself_what_is_due(tmp_path: Path) -> None:
     log = ScoringLog(tmp_path)
     log.write([row(at=days_ago(50)), row(at=days_ago(1))])
+    confirm_clock(tmp_path)
     RetentionThread(tmp_path, log, Retention(log_days=30)).run_once()
     assert log.verify().entries == 2
     assert log.oldest_day() == in_days(-1).date()
@@ -120,6 +142,7 @@ def test_beyond_their_number_no_list_goes_that_a_team_works_on(tmp_path: Path) -
     actions.record(worked_on, {"appointment_id": "apt-0"}, Outcome.NO_ANSWER)
     assert remove_lists(tmp_path, Retention(lists=1), log) == 1
     assert there(tmp_path) == {"a", "b", "d"}
+    confirm_clock(tmp_path)
     RetentionThread(tmp_path, log, Retention(lists=1, list_days=2)).run_once()  # what is too old goes all the same
     assert there(tmp_path) == {"d"}
 
@@ -140,6 +163,7 @@ def test_where_lists_take_too_much_room_those_go_first_that_nobody_works_on(tmp_
     size = sum(path.stat().st_size for path in list_store.kept_files(tmp_path)) / 1_048_576
     require_room(tmp_path, Retention(list_mb=2 * size), log)
     assert there(tmp_path) == {"a", "b", "c", "d"}
+    confirm_clock(tmp_path)
     require_room(tmp_path, Retention(list_mb=0.6 * size), log)
     assert there(tmp_path) == {"c", "d"}
     keep(tmp_path, "e", FUTURE)

@@ -1,5 +1,6 @@
 """A session ends when its holder signs out, in every worker and for every copy of its cookie."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -8,8 +9,12 @@ from starlette.testclient import TestClient
 from tests.service.test_access import bearer
 from tests.service.test_failed_keys import sign_in
 
+from dnapredict.data.files.loss_marks import mark_of
+from dnapredict.data.retention_clock import confirm_clock
+from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys, sessions
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
+from dnapredict.service.home_checks.examination import examine, mend
 
 
 def test_signing_out_ends_the_session_also_for_a_copy_of_its_cookie(guarded: TestClient, key: str) -> None:
@@ -58,9 +63,64 @@ def test_records_of_sessions_that_ran_out_are_removed(home: Path, key: str, monk
     assert made is not None
     ring.end_session(ring.session(made))
     now = time.time()
+    confirm_clock(home)
     monkeypatch.setattr(api_keys.time, "time", lambda: now + 3 * 86_400)
     ring.end_session(ring.session(made))
-    assert len(list((home / "keys" / "ended-sessions").iterdir())) == 1
+    (record, mark) = sorted((home / "keys" / "ended-sessions").iterdir())
+    assert mark.name == f"{record.name}.made"
+
+
+def ended(home: Path, key: str) -> tuple[str, Path]:
+    """A session that was signed out, and its record."""
+    ring = KeyRing(home)
+    made = ring.holder(key)
+    assert made is not None
+    session = ring.session(made)
+    ring.end_session(session)
+    return session, home / "keys" / "ended-sessions" / session.split(".")[2]
+
+
+@pytest.mark.parametrize("is_of_record", [True, False])
+def test_an_ended_session_remains_ended_when_its_record_is_lost(home: Path, key: str, is_of_record: bool) -> None:
+    session, record = ended(home, key)
+    (record if is_of_record else mark_of(record)).unlink()
+    assert KeyRing(home).session_holder(session) is None
+    if is_of_record:
+        (found,) = (each for each in examine(home).findings if record.name in each.path)
+        assert found.problem == "the record of an ended session is missing."
+        assert found.path == f"keys/ended-sessions/{record.name}"
+        assert record.name in {Path(each.path).name for each in mend(home).mended}
+    assert KeyRing(home).session_holder(session) is None
+    assert record.exists()
+
+
+def test_without_the_records_of_ended_sessions_no_session_signs_in(home: Path, key: str) -> None:
+    session, record = ended(home, key)
+    made = KeyRing(home).holder(key)
+    assert made is not None
+    other = KeyRing(home).session(made)
+    shutil.rmtree(record.parent)
+    for each in (session, other):
+        with pytest.raises(StoreError, match=r"ended-sessions: the records of ended sessions are missing"):
+            KeyRing(home).session_holder(each)
+    assert KeyRing(home).holder(key) == made  # a key still opens what it may
+    assert "keys/ended-sessions" in {each.path for each in examine(home).findings}
+    mark_of(record.parent).unlink()
+    (home / "keys" / "session.secret").unlink()
+    assert [KeyRing(home).session_holder(each) for each in (session, other)] == [None, None]
+
+
+def test_a_damaged_record_of_an_ended_session_is_removed_in_time(
+    home: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, record = ended(home, key)
+    record.write_bytes(b"\xff")
+    assert KeyRing(home).session_holder(session) is None
+    now = time.time()
+    confirm_clock(home)
+    monkeypatch.setattr(sessions.time, "time", lambda: now + 3 * 86_400)
+    ended(home, key)
+    assert not record.exists()
 
 
 def test_deleting_a_key_ends_its_sessions(home: Path, key: str) -> None:

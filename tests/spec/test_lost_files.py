@@ -1,6 +1,7 @@
 """Files of a home that were deleted: a lost file is refused and named, and never taken for one that never was."""
 
 import datetime
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,3 +111,27 @@ def test_a_lost_scored_list_is_known_and_one_past_its_retention_is_not_lost(tmp_
     assert files.remove_before(datetime.date(2100, 1, 1)) == 1
     assert files.lost() == []
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_register_that_a_full_disk_refuses_is_not_to_be_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocate(tmp_path)
+
+    def connect(path: object, **options: object) -> sqlite3.Connection:
+        connection = real(path, **options)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    real = sqlite3.connect
+    patients = {f"P{number}": "low" for number in range(5_000)}
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", connect)
+        with pytest.raises(
+            StoreError, match=r"cannot be written: the disk is full\. Mend that, and run the same"
+        ) as full:
+            TrialRegister(tmp_path, TRIAL, TODAY).add(patients)
+    assert "backup" not in str(full.value)
+    TrialRegister(tmp_path, TRIAL, TODAY).add(patients)
+    assert len(TrialRegister(tmp_path, TRIAL, TODAY).known(list(patients))) == len(patients)

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.test_monitor_result import result_of
 from tests.watched_weeks import WatchedWeeks
 
+from dnapredict.data.files.loss_marks import mark_made
 from dnapredict.errors import StoreError
 from dnapredict.monitoring.monitor_report import render
 from dnapredict.monitoring.monitor_result import MonitorResult
@@ -116,6 +117,22 @@ def test_a_page_of_another_run_is_not_shown(moved: MonitorResult, tmp_path: Path
             ANOTHER_PAGE,
         ),
         (
+            "monitor/latest.json",
+            None,
+            (
+                "monitor/latest.json: the record of the last monitor run is missing. Run 'dnapredict monitor' again to "
+                "replace it."
+            ),
+        ),
+        (
+            "trial/reports/latest.json",
+            None,
+            (
+                "trial/reports/latest.json: the record of the last trial report is missing. Run 'dnapredict trial "
+                "report' again."
+            ),
+        ),
+        (
             "trial/reports/latest.json",
             lambda text: text + "}",
             "trial/reports/latest.json: is damaged. Run 'dnapredict trial report' again.",
@@ -128,6 +145,7 @@ def test_doctor_names_what_is_damaged_of_the_last_monitor_run_and_trial_report(
     kept(moved, tmp_path)
     (tmp_path / "trial" / "reports").mkdir(parents=True)
     (tmp_path / "trial" / "reports" / "latest.json").write_text(REPORTED.model_dump_json(), encoding="utf-8")
+    mark_made(tmp_path / "trial" / "reports" / "latest.json")
     assert [str(each) for each in store_checks.reports(tmp_path)] == []
     path = tmp_path / file
     if damage is None:

@@ -176,6 +176,12 @@ def test_systemd_finds_nothing_wrong_with_the_unit(name: str):
     assert [line for line in wrong if "/opt/dnapredict/bin/dnapredict is not executable" not in line] == []
 
 
+@pytest.mark.parametrize("name", ["dnapredict.service", "dnapredict-cycle.service", "compose.yaml"])
+def test_no_process_writes_its_memory_to_the_disk(name: str):
+    lines = (SERVING / name).read_text(encoding="utf-8").splitlines()
+    assert sum(line.split("#")[0].strip() in ("LimitCORE=0", "core: 0") for line in lines) == 1
+
+
 def test_the_weekly_jobs_of_systemd_and_windows_run_the_same_command():
     unit = (SERVING / "dnapredict-cycle.service").read_text(encoding="utf-8")
     task = ElementTree.parse(SERVING / "dnapredict-cycle.xml").getroot()  # noqa: S314 - a file of ours

@@ -1,5 +1,6 @@
 """Two versions of one home: which is better, and the way back to the one before."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from dnapredict.model.evaluate.metric_intervals import ModelComparison, PairedDi
 from dnapredict.model.evaluate.risk_metrics import RiskMetrics, compute_metrics
 from dnapredict.model.fit.training import Training, train
 from dnapredict.registry import CHAMPION, Registry
+from dnapredict.registry.mlflow_store import Store
+from dnapredict.service.home_checks import store_checks
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +139,73 @@ def test_rollback_goes_back_one_champion_at_a_time_and_says_who_and_why(registry
     )
     with pytest.raises(ModelError, match="Version 1 is the first champion"):
         registry.rollback(signed_by="A. Okafor", why="and again")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_before(step: str, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the work in a process that is killed before this step of the store."""
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, step, die)
+        with pytest.raises(Killed):
+            work()
+
+
+@pytest.fixture
+def three(folder: Path, training: Training, tmp_path: Path) -> Registry:
+    """Three versions, of which the first two were champions."""
+    registry = Registry(tmp_path / "home")
+    for _ in range(3):
+        version = registry.register(folder, training).version
+        registry.set_audit(version, verdict="PASS", digest="1" * 64)
+    for version in ("1", "2"):
+        registry.promote(version)
+    return registry
+
+
+@pytest.mark.parametrize("step", ["set_alias", "set_tags"])
+def test_a_promotion_that_was_killed_counts_at_once_and_is_completed_when_it_is_run_again(three, step, monkeypatch):
+    killed_before(step, lambda: three.promote("3"), monkeypatch)
+    assert three.usable(CHAMPION) == "3"  # a list can be scored meanwhile
+    assert three.in_use() == ("3", "")
+    assert three.promote("3") == "3"
+    assert three._store.version(CHAMPION).version == 3
+    assert three.tags("3")["champion_before"] == "2"
+    assert three.is_copied()
+
+
+@pytest.mark.parametrize("step", ["set_alias", "set_tags"])
+def test_a_rollback_that_was_killed_goes_back_one_version_and_not_two(three, step, monkeypatch):
+    three.promote("3")
+    killed_before(step, lambda: three.rollback(signed_by="A. Okafor", why="risks too high"), monkeypatch)
+    assert three.usable(CHAMPION) == "2"
+    assert three.rollback(signed_by="A. Okafor", why="risks too high") == "2"
+    assert three.version_of(CHAMPION) == "2"
+    assert three._store.version(CHAMPION).version == 2
+    assert three.tags("3")["rolled_back_to"] == "2"
+    assert three.rollback(signed_by="A. Okafor", why="once more") == "1"
+
+
+def test_doctor_names_a_promotion_that_was_killed_and_completes_it(three, monkeypatch):
+    killed_before("set_alias", lambda: three.promote("3"), monkeypatch)
+    found = list(store_checks.registry(three.home))
+    assert ["lacks a part of the last promotion" in finding.problem for finding in found] == [True]
+    found[0].repair()
+    assert three._store.version(CHAMPION).version == 3
+    assert not list(store_checks.registry(three.home))
+
+
+def test_an_alias_that_somebody_set_while_a_promotion_was_interrupted_is_still_named(three, monkeypatch):
+    killed_before("set_alias", lambda: three.promote("3"), monkeypatch)
+    three._store.set_alias(CHAMPION, "1")
+    with pytest.raises(ModelError, match="names version 1, and version 3 was put in use"):
+        three.usable(CHAMPION)
 
 
 def test_no_damaged_model_becomes_champion_by_going_back(folder, training, tmp_path):

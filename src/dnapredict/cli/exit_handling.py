@@ -63,6 +63,11 @@ def _machine_error(error: BaseException) -> StoreError | None:
             "The disk is full, or a file on it cannot be read or written. Make room, also in the folder for "
             "temporary files (TMPDIR); nothing was left half written."
         )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return StoreError(
+            f"This command needs the Python module {error.name}, which is not installed here. An installation for a "
+            "host that only serves and scores (serving/serve.lock) lacks it: install the packages of requirements.lock."
+        )
     if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
         return StoreError(f"{str(error).removeprefix(_LINK_LOOP)}: is a link that leads back to itself.")
     if isinstance(error, OSError) and error.strerror:

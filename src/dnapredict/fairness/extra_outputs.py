@@ -3,11 +3,11 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report.easy_read import easy_read_page
 from dnapredict.fairness.report.monthly_page import monthly_page
@@ -67,10 +67,10 @@ def as_pdf(page: bytes, *, name: str) -> bytes:
     StoreError
         If the browser printed nothing.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / "page.html", Path(folder) / "page.pdf"
+    with temporary_folder() as folder:
+        source, out = folder / "page.html", folder / "page.pdf"
         source.write_bytes(page)
-        _print(source, out, profile=Path(folder) / "profile")
+        _print(source, out, profile=folder / "profile")
         if not out.is_file():
             raise StoreError(f"{name}: the browser printed no PDF. Open the page and print it from there.")
         return out.read_bytes()

@@ -235,7 +235,8 @@ def signature_of(folder: Path) -> Signature | None:
 
 def report_files_sha256(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a report by its name, without what is written when it is signed."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in _OF_SIGNING)
+    files = (path.name for path in folder.iterdir() if path.is_file() and path.name not in _OF_SIGNING)
+    names = sorted(name for name in files if not name.startswith("."))  # the draft of a signing that was killed
     return {name: _sha256(folder / name) for name in names}
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.data.files.loss_marks import is_lost, mark_made
 from dnapredict.errors import StoreError
 
 FOLDER: Final = "monitor"
@@ -96,6 +97,7 @@ def keep_state(state: MonitorState, page: str, *, home: Path) -> None:
     # The page first: a run that is killed between the two leaves a state without a page, and never a wrong one.
     write_private(home / FOLDER / _PAGE, page)
     write_private(home / FOLDER / _STATE, state.model_dump_json(indent=1) + "\n")
+    mark_made(home / FOLDER / _STATE)
 
 
 def page_digest(page: str) -> str:
@@ -109,9 +111,12 @@ def read_state(home: Path) -> MonitorState | None:
     Raises
     ------
     StoreError
-        If it is damaged.
+        If it is damaged, or was deleted: then nobody may take an alarm that held for none.
     """
-    return read_record(home / FOLDER / _STATE, MonitorState, advice=_ADVICE)
+    path = home / FOLDER / _STATE
+    if is_lost(path):
+        raise StoreError(f"{path}: the record of the last monitor run is missing. {_ADVICE}")
+    return read_record(path, MonitorState, advice=_ADVICE)
 
 
 def readable_state(home: Path) -> MonitorState | None:

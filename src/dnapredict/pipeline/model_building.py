@@ -1,7 +1,6 @@
 """Train a model: the matrix of an extract, and the training on it."""
 
 import datetime
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import require_apart, write_atomically
+from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import UsageError
@@ -139,8 +139,8 @@ def train(
     if training.leakage_warning:
         say(f"ALARM: {training.leakage_warning}")
     say("Storing the model and its record")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "model"
+    with temporary_folder() as temporary:
+        folder = temporary / "model"
         release = checked.ingest.areas.release
         origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)

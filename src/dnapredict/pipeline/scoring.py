@@ -16,6 +16,7 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, require_apart, write_atomically
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
@@ -214,8 +215,9 @@ def score_list(
     list_store.keep(home, latest_list.save_latest(home, kept))
     retention = load(shipped("serving/service.toml"), ServiceConfig).retention
     contact_details.keep_those_of(home, kept, done.contacts, contact_days=retention.contact_days)
-    list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
-    contact_details.remove_due(home)
+    if is_clock_believed(home):
+        list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
+        contact_details.remove_due(home)
     return ScoredList(
         rows=done.rows,
         selected=done.selected,

@@ -6,7 +6,6 @@ where a table came from.
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnapredict.data.engine.spark_engine import is_spark_frame
+from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.data.readers.frames import SYNTHETIC_KEY, arrow_of_frame, plain_field, refuse_duplicates
 from dnapredict.errors import DnapredictError, UsageError
 
@@ -60,8 +60,8 @@ def as_file(table: TableInput, *, name: str) -> Iterator[Path]:
             f"{name}: is a data frame of Spark, whose rows may be more than this process holds. Score it with "
             "dnapredict.score_on_spark, or give table.toArrow() if it is small."
         )
-    with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
-        path = Path(folder) / f"{name}.parquet"
+    with temporary_folder() as folder:
+        path = folder / f"{name}.parquet"
         pq.write_table(_arrow(table, name), path)
         try:
             yield path

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from dnapredict.config.service_config import served_config
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.spark_engine import is_spark_frame
 from dnapredict.data.files.atomic_write import require_apart
+from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.errors import UsageError
 from dnapredict.pipeline import checking
 from dnapredict.pipeline.run_inputs import contract_sentences
@@ -249,9 +249,9 @@ def score(
     with (
         as_file(weekly_list, name="list") as path,
         _optional_file(history, name="history") as past,
-        tempfile.TemporaryDirectory(prefix="dnapredict-") as temporary,
+        temporary_folder() as temporary,
     ):
-        worklist = _path(out) or Path(temporary) / "worklist.parquet"
+        worklist = _path(out) or temporary / "worklist.parquet"
         inputs = {"list": path, "history": past, "mapping": _path(mapping)}
         _require_apart(setting, {"out": worklist}, inputs)
         scored = pipeline.score_list(

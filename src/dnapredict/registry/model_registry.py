@@ -35,6 +35,7 @@ from dnapredict.registry.mlflow_store import CHAMPION, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
     alias_problem,
+    champion_before,
     champions,
     deadline_notice,
     keep_report,
@@ -49,6 +50,7 @@ from dnapredict.registry.promotion import (
     refuse_unsigned,
     refuse_unskilled,
     report_digest,
+    uncopied,
 )
 from dnapredict.registry.run_logging import log_comparison, log_training, training_note
 from dnapredict.registry.served.audit_run import log_audit
@@ -226,7 +228,10 @@ class Registry:
             alias = str(self._store.version(CHAMPION).version)
         except ModelError:
             alias = ""
-        return alias_problem(alias, "".join(champions(entries)[-1:]))
+        problem = alias_problem(alias, "".join(champions(entries)[-1:]))
+        if problem and (begun := self._uncopied(entries)) is not None and alias == champion_before(entries, begun):
+            return ""  # the process was killed before it set the alias; the ledger counts
+        return problem
 
     def tags(self, name: str) -> dict[str, str]:
         """Tags of a version: its audit, who signed and promoted it, whether it is synthetic."""
@@ -440,16 +445,14 @@ class Registry:
             self._refuse_after_deadline(identity, judged, entries, promoting=True)
             refuse_changed_report(self._report_of(record, judged), judged)
 
-        entry = self._ledger.append("promotion", identity.data, refuse=refuse)
-        before = "".join(champions(self.entries())[-2:-1])
-        self._tag(version, promoted_at=entry.at, promoted_by=entry.by, champion_before=before)
-        self._put_in_use(identity)
+        self._copy_in_use(self._ledger.append("promotion", identity.data, refuse=refuse))
         return version
 
     def rollback(self, *, signed_by: str, why: str) -> str:
         """Make the previous champion the champion again, and return its number.
 
-        Name and reason are recorded with the version that goes out of use.
+        Name and reason are recorded with the version that goes out of use. A rollback that was interrupted is completed
+        as it was recorded: another one would go back two versions.
 
         Raises
         ------
@@ -458,6 +461,10 @@ class Registry:
         GateFailedError
             If the audit of that version or the decision on it no longer allows it.
         """
+        begun = self._uncopied(self.entries())
+        if begun is not None and begun.kind == "rollback":
+            self._copy_in_use(begun)
+            return begun["version"]
         leaving = self.version_of(CHAMPION)
         before = "".join(champions(self.entries())[-2:-1])
         if not before:
@@ -473,15 +480,7 @@ class Registry:
             self._refuse_after_deadline(identity, judged, entries, promoting=True)
 
         details = {"from": leaving, "signed_by": signed_by, "why": why}
-        entry = self._ledger.append("rollback", identity.data | details, refuse=refuse)
-        self._tag(
-            leaving,
-            rolled_back_by=signed_by,
-            rolled_back_why=why,
-            rolled_back_at=entry.at,
-            rolled_back_to=before,
-        )
-        self._put_in_use(identity)
+        self._copy_in_use(self._ledger.append("rollback", identity.data | details, refuse=refuse))
         return before
 
     def compare(self, one: str, other: str) -> ModelComparison:
@@ -503,10 +502,35 @@ class Registry:
             log_comparison(store, comparison, versions=(str(records[0].version), str(records[1].version)))
         return comparison
 
-    def _put_in_use(self, identity: Identity) -> None:
-        """Copy to MLflow what the ledger says of the version in use."""
+    def complete_copy(self) -> None:
+        """Copy to MLflow what an interrupted promotion or rollback has left out; nothing where it is complete."""
+        if (entry := self._uncopied(self.entries())) is not None:
+            self._copy_in_use(entry)
+
+    def is_copied(self) -> bool:
+        """Whether MLflow has all of the last promotion or rollback."""
+        return self._uncopied(self.entries()) is None
+
+    def _copy_in_use(self, entry: DecisionEntry) -> None:
+        """Copy a promotion or rollback to MLflow; the tag with its time is the last, see `promotion.uncopied`."""
+        identity = self._identity(self._record(entry["version"]))
         self._store.set_alias(CHAMPION, identity.version)
         self._team.set_alias(CHAMPION, identity.model)
+        if entry.kind == "rollback":
+            by, why, to = entry["signed_by"], entry["why"], entry["version"]
+            self._tag(entry["from"], rolled_back_by=by, rolled_back_why=why, rolled_back_to=to, rolled_back_at=entry.at)
+        else:
+            before = "".join(champions(self.entries())[-2:-1])
+            self._tag(identity.version, promoted_by=entry.by, champion_before=before, promoted_at=entry.at)
+
+    def _uncopied(self, entries: tuple[DecisionEntry, ...]) -> DecisionEntry | None:
+        def tags_of(version: str) -> Mapping[str, str]:
+            try:
+                return dict(self._store.version(version).tags)
+            except ModelError:  # it was deleted in MLflow
+                return {}
+
+        return uncopied(entries, tags_of)
 
     def _ensure_ledger(self) -> None:
         if self._ledger.exists:

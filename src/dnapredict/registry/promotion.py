@@ -6,7 +6,7 @@
 import datetime
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +49,33 @@ def alias_problem(alias: str, champion: str) -> str:
         f"The alias champion in MLflow {problem} version {champion} was put in use. `dnapredict promote "
         f"{champion}` sets the alias right; `dnapredict promote V` puts another version in use."
     )
+
+
+_COPY_TAGS: Final = {"promotion": ("version", "promoted_at"), "rollback": ("from", "rolled_back_at")}
+
+
+def uncopied(entries: Sequence[DecisionEntry], tags_of: Callable[[str], Mapping[str, str]]) -> DecisionEntry | None:
+    """The last promotion or rollback, if the process was killed before it had copied all of it to MLflow; else None.
+
+    The tag with the time of the entry is written last, so that it is missing after a kill. Nothing is known of what an
+    earlier release entered from MLflow (`adoption`): it counts as copied.
+
+    Parameters
+    ----------
+    tags_of
+        The tags in MLflow of a version; empty where it was deleted.
+    """
+    last = next((entry for entry in reversed(entries) if entry.kind in _COPY_TAGS), None)
+    if last is None or last["adopted"]:
+        return None
+    version, tag = _COPY_TAGS[last.kind]
+    tags = tags_of(last[version])
+    return last if tags and tags.get(tag) != last.at else None
+
+
+def champion_before(entries: Sequence[DecisionEntry], entry: DecisionEntry) -> str:
+    """The version that was in use when an entry was made; "" where none was."""
+    return "".join(champions(entries[: entry.number - 1])[-1:])
 
 
 def refuse_unskilled(version: str, training: Mapping[str, str]) -> None:

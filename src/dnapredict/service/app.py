@@ -36,6 +36,7 @@ from dnapredict.service.connections import (
     use_guarded_protocol,
 )
 from dnapredict.service.error_responses import error_response
+from dnapredict.service.home_checks.file_checks import remove_leftovers
 from dnapredict.service.log.access_entries import AccessLog
 from dnapredict.service.log.action_feed import ActionFeed
 from dnapredict.service.log.answer_entries import AnswerLog, Hashes
@@ -85,7 +86,7 @@ def build(
     log = ScoringLog(home, config.database)
     hashes = Hashes(home, log)
     logbook = AnswerLog(log, hashes)
-    keeper = RetentionThread(home, log, config.retention)
+    keeper = RetentionThread(home, log, config.retention, remove_leftovers=remove_leftovers)
     connections = _connections(config)
     failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
     rival = challenger or no_challenger()

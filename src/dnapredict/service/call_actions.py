@@ -229,7 +229,7 @@ class Actions:
         try:
             self._log.write_action(entry, first=find_replaced)
         except _RecordedAlready as already:
-            return already.action
+            action = already.action  # by a process that may have been killed before the rest
         self._update_ledger()
         if outcome is Outcome.CALLS_WISHED and self._ledger is not None and entry["patient"] is not None:
             self._ledger.stated.take_back(entry["patient"])

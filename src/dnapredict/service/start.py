@@ -19,6 +19,7 @@ from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE
 from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.config.service_config import SETTINGS_VARIABLE, served_config
 from dnapredict.data.files.file_lock import is_unlocked, locked
+from dnapredict.data.files.temporary_folder import remove_abandoned
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
@@ -93,6 +94,7 @@ def serve(
     sys.stderr.write(f"http://{host}:{port} answers once the model is loaded. Ctrl-C ends it.\n")
     with _temporary_folder() as state:
         # Downloads are written to the temporary folder first; they contain patients' names if a team wants them.
+        tempfile.tempdir = str(state)  # this process has asked for the temporary folder before
         os.environ.update(
             _SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": str(state), "TMPDIR": str(state)}
         )
@@ -102,6 +104,7 @@ def serve(
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
     """A temporary folder of this service and its workers; those of services that were killed are removed first."""
+    remove_abandoned()
     for earlier in Path(tempfile.gettempdir()).glob(f"{_STATE}*"):
         lock = earlier / _STATE_LOCK
         with contextlib.suppress(OSError):
@@ -112,6 +115,7 @@ def _temporary_folder() -> Iterator[Path]:
         with locked(state / _STATE_LOCK, busy_message="Another service uses this temporary folder."):
             yield state
     finally:
+        tempfile.tempdir = None
         shutil.rmtree(state, ignore_errors=True)
 
 

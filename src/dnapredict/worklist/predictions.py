@@ -207,14 +207,13 @@ class PredictionsOnDisk:
         connection = self.workspace.backend.con
         numbers = self.ranking_inputs[ROW_NUMBER]
         connection.register("planned_rows", plan.append_column(ROW_NUMBER, numbers))
-        try:
-            batches = connection.sql(
-                f"SELECT {', '.join(columns)} FROM planned_rows p JOIN {self.sound} s USING ({ROW_NUMBER}) "
-                f"JOIN read_parquet([{files}]) m USING ({ROW_NUMBER}) {self._join} ORDER BY p.rank"
-            ).to_arrow_reader(_ROWS_AT_ONCE)
-            yield from (pa.Table.from_batches([batch]) for batch in batches)
-        finally:
-            connection.unregister("planned_rows")
+        batches = connection.sql(
+            f"SELECT {', '.join(columns)} FROM planned_rows p JOIN {self.sound} s USING ({ROW_NUMBER}) "
+            f"JOIN read_parquet([{files}]) m USING ({ROW_NUMBER}) {self._join} ORDER BY p.rank"
+        ).to_arrow_reader(_ROWS_AT_ONCE)
+        yield from (pa.Table.from_batches([batch]) for batch in batches)
+        # Not in `finally`: where the rows cannot be written, the workspace is closed before this generator.
+        connection.unregister("planned_rows")
 
     def passthrough_of(self, rejected: pa.Table) -> pa.Table:
         """Read from the list, by row number."""

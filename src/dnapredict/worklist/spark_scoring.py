@@ -5,7 +5,6 @@ once.
 """
 
 import datetime
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.spark_engine import SparkEngine, without_zones
+from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation.spark_check import CheckedOnSpark
 from dnapredict.errors import ModelError
@@ -66,10 +66,10 @@ class ModelFiles:
             If a file is not as it was written, or the model is another than the one that was sent.
         """
         if self.digest not in _LOADED:
-            with tempfile.TemporaryDirectory(prefix="dnapredict-") as folder:
+            with temporary_folder() as folder:
                 for name, content in self.contents:
-                    (Path(folder) / name).write_bytes(content)
-                stored = load(Path(folder))
+                    (folder / name).write_bytes(content)
+                stored = load(folder)
             if stored.digest != self.digest:
                 raise ModelError("An executor got another model than the one that was sent.")
             _LOADED[self.digest] = stored

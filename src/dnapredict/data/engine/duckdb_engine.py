@@ -9,8 +9,8 @@ import inspect
 import itertools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from ibis.backends.duckdb import Backend
 
 from dnapredict.data.engine.interruption import interrupt_on_stop
 from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER
+from dnapredict.data.files.temporary_folder import temporary_folder
 
 
 def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., ir.Value]:
@@ -39,8 +40,6 @@ def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataTyp
 
 
 _PREFIX: Final = "placeholder_"
-OVERFLOW_PREFIX: Final = "dnapredict-"
-"""How the names of workspaces' temporary folders begin."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,9 @@ class Workspace:
         memory_limit
             What the engine may hold before it goes to disk, such as "1GB"; otherwise most of the machine's.
         """
-        self._overflow = tempfile.TemporaryDirectory(prefix=OVERFLOW_PREFIX, dir=folder)
-        self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=self._overflow.name)
+        self._overflow = ExitStack()
+        self._folder = self._overflow.enter_context(temporary_folder(folder))
+        self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=str(self._folder))
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if memory_limit:
             self.backend.raw_sql(f"SET memory_limit = '{memory_limit}'")
@@ -134,7 +134,7 @@ class Workspace:
         self.backend.disconnect()
         while self._nameless:
             os.close(self._nameless.pop())
-        self._overflow.cleanup()
+        self._overflow.close()
 
     def keep(self, rows: pa.Table | pa.RecordBatchReader) -> ir.Table:
         """A table of the workspace that holds `rows`, from memory or from a stream."""
@@ -189,7 +189,7 @@ class Workspace:
         On Linux it is a link to a file without a name, which only this process can open and which the system removes
         when the process ends, however it ends: a copy of a list with patients' names must not outlive a killed one.
         """
-        path = Path(self._overflow.name) / (self._name("file") + ending)
+        path = self._folder / (self._name("file") + ending)
         if sys.platform == "linux":
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE)
             self._nameless.append(descriptor)
@@ -199,7 +199,7 @@ class Workspace:
 
     def new_folder(self) -> Path:
         """The path of a new folder of the workspace, which closing it removes."""
-        folder = Path(self._overflow.name) / self._name("folder")
+        folder = self._folder / self._name("folder")
         folder.mkdir(mode=PRIVATE_FOLDER)
         return folder
 

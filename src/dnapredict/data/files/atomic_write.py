@@ -1,15 +1,18 @@
 """Write files and folders whole or not at all, and never over the files that they are made from.
 
 There is one way: a draft with a random name on the same disk, flushed to the disk, then renamed. A reader
-never meets half a file, and a process that is killed leaves at most a draft whose name begins with a dot.
+never meets half a file, and a process that is killed leaves at most a draft whose name begins with a dot. It goes with
+the next writing of the same file, once it is an hour old.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -21,6 +24,9 @@ PRIVATE_FILE: Final = 0o600
 SHARED_FOLDER: Final = 0o755
 SHARED_FILE: Final = 0o666
 """Less what the umask takes away: for files that other people are meant to read, such as a report."""
+SECONDS_OF_A_DRAFT: Final = 3_600
+"""A draft that was not written to for so long is what a killed process has left."""
+DRAFT_FILE: Final = re.compile(r"\.[0-9a-f]{16}-(?P<name>.+)")
 
 
 @contextlib.contextmanager
@@ -61,6 +67,7 @@ def write_atomically(
         os.replace(draft, path)
         if durable:
             _flush(path.parent)
+            _remove_abandoned_drafts(path.name, draft.parent)
 
 
 def write_private(path: Path, text: str, *, durable: bool = True) -> None:
@@ -107,6 +114,23 @@ def _draft(path: Path, folder: Path, *, mode: int) -> Iterator[Path]:
     finally:
         if draft is not None:
             draft.unlink(missing_ok=True)
+
+
+def _remove_abandoned_drafts(name: str, folder: Path) -> None:
+    """Remove earlier drafts of a file of that name: outside a home nothing else would ever remove them.
+
+    A draft that is still written to is younger; so is, at most, one that a process has just left.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = DRAFT_FILE.fullmatch(entry.name)
+            if found is not None and found["name"] == name and is_abandoned(entry.stat().st_mtime):
+                os.unlink(entry.path)
+
+
+def is_abandoned(modified: float) -> bool:
+    """Whether a draft was written to so long ago (seconds since 1970) that its process was killed."""
+    return time.time() - modified > SECONDS_OF_A_DRAFT
 
 
 def _make_parents(path: Path, *, private: bool) -> None:

@@ -18,15 +18,32 @@ def mark_of(path: Path) -> Path:
     return path.with_name(path.name + MADE)
 
 
-def mark_made(path: Path) -> None:
-    """Mark that the file at `path` was written; nothing happens where it is marked.
+def mark_made(path: Path, says: str = _SAYS) -> None:
+    """Mark that the file at `path` was written, with a mark that `says` this; nothing happens where it is marked.
 
     Raises
     ------
     StoreError
         If the mark cannot be written.
     """
-    write_once(mark_of(path), _SAYS)
+    write_once(mark_of(path), says)
+
+
+def remove_with_mark(path: Path) -> bool:
+    """Delete the file at `path` with its mark; return whether it was there.
+
+    Raises
+    ------
+    OSError
+        If one of them cannot be deleted.
+    """
+    # The mark first: if the process is killed in between, a file without a mark is left, and not a lost file.
+    mark_of(path).unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def is_lost(path: Path) -> bool:

@@ -7,9 +7,9 @@ to the last digit. Where the denominator is 0, fairlearn returns 0; here the met
 
 import functools
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
-from fairlearn.metrics import false_positive_rate, selection_rate, true_positive_rate
 from numpy.typing import NDArray
 
 from dnapredict.fairness.measure.counts import BINS, SUMS, GroupCounts
@@ -37,13 +37,6 @@ RATES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "trust_side": (("trust_side",), (), (_MISSED,), ()),
     "live_reach": (("live_reached",), (), (_MISSED,), ()),
     "ethnicity_unknown": (("unrecorded",), (), (_APPOINTMENTS,), ()),
-}
-# With the number of missed appointments, all other rates follow from these: missed support is 1 minus reach. Metrics of
-# scikit-learn take a millisecond for each group, so that fairlearn is asked for no rate that follows from others.
-FAIRLEARN = {
-    "selection_rate": selection_rate,
-    "reach": true_positive_rate,
-    "unneeded_calls": false_positive_rate,
 }
 _MISSED_CELLS, _SELECTED_CELLS = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
 
@@ -81,6 +74,18 @@ def rate(counts: GroupCounts, name: str) -> Rate:
     return Rate(numerator, denominator, max(1.0, effect))
 
 
+@functools.cache
+def fairlearn_metrics() -> Mapping[str, Callable[..., float]]:
+    """The rates of fairlearn by the names of `RATES`.
+
+    With the number of missed appointments, all other rates follow from these: missed support is 1 minus reach. Metrics
+    of scikit-learn take a millisecond for each group, so that fairlearn is asked for no rate that follows from others.
+    """
+    from fairlearn.metrics import false_positive_rate, selection_rate, true_positive_rate
+
+    return {"selection_rate": selection_rate, "reach": true_positive_rate, "unneeded_calls": false_positive_rate}
+
+
 def by_fairlearn(counts: GroupCounts) -> dict[str, float | None]:
     """Selection rate, reach and unneeded calls of a group, by fairlearn; None where the denominator is 0."""
     total = {name: counts.total(name) for name in SUMS}
@@ -92,7 +97,7 @@ def by_fairlearn(counts: GroupCounts) -> dict[str, float | None]:
         name: float(metric(_MISSED_CELLS[filled], _SELECTED_CELLS[filled], sample_weight=numbers[filled]))
         if rate(counts, name).denominator > 0
         else None
-        for name, metric in FAIRLEARN.items()
+        for name, metric in fairlearn_metrics().items()
     }
 
 

@@ -17,11 +17,13 @@ from dnapredict.config.fairness_policy import Disclosure, Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import Retention
 from dnapredict.config.training_config import Setting
-from dnapredict.data.engine.duckdb_engine import OVERFLOW_PREFIX, Workspace
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, private_folder
 from dnapredict.data.files.digests import keyed_hash, read_or_make
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.loss_marks import mark_of
+from dnapredict.data.files.temporary_folder import PREFIX
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
@@ -152,7 +154,8 @@ def bring_back(
                 sources.add_extract(rows)
             del prefixes
             join = OutcomeJoin(sources, RecordedCalls(Ledger(home).all_calls(records)), workspace)
-            store.write_in_order(_kept(rows, retention.outcome_days) for rows in join.rows())
+            is_believed = is_clock_believed(home)
+            store.write_in_order(_kept(rows, retention.outcome_days) if is_believed else rows for rows in join.rows())
             counts = join.counts
     return OutcomeSummary(counts, checked.rejected.num_rows, notices)
 
@@ -219,7 +222,7 @@ def _rows_in(store: OutcomeStore) -> int:
 
 def _remove_what_a_killed_process_left(folder: Path) -> None:
     """Remove the temporary folders of earlier joins; the lock says that none is running."""
-    for left in folder.glob(f"{OVERFLOW_PREFIX}*"):
+    for left in folder.glob(f"{PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.data.files.loss_marks import is_lost, mark_made
 from dnapredict.errors import StoreError
 from dnapredict.trial.pre_registration import FOLDER
 
@@ -96,6 +97,7 @@ def keep_reported(result: "TrialResult", home: Path, *, versions: tuple[str, ...
         versions=versions,
     )
     write_private(home / _LATEST, reported.model_dump_json(indent=1) + "\n")
+    mark_made(home / _LATEST)
     return reported
 
 
@@ -105,9 +107,12 @@ def last_reported(home: Path) -> ReportedTrial | None:
     Raises
     ------
     StoreError
-        If the record is damaged.
+        If the record is damaged or was deleted.
     """
-    return read_record(home / _LATEST, ReportedTrial, advice="Run 'dnapredict trial report' again.")
+    path, advice = home / _LATEST, "Run 'dnapredict trial report' again."
+    if is_lost(path):
+        raise StoreError(f"{path}: the record of the last trial report is missing. {advice}")
+    return read_record(path, ReportedTrial, advice=advice)
 
 
 def trial_state(home: Path, today: datetime.date) -> TrialState:

@@ -18,63 +18,28 @@ from dnapredict.config.service_config import Retention
 from dnapredict.config.training_config import Setting
 from dnapredict.data.files.atomic_write import private_folder, write_private
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.data.readers import table_file
-from dnapredict.errors import DataError, ModelError, StoreError
+from dnapredict.errors import DataError, ModelError
 from dnapredict.fairness.report.templating import page
 from dnapredict.fairness.verdicts import Verdict
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.auditing import audit
 from dnapredict.pipeline.comparison.live_comparison import compare_live, unequal_knowledge
 from dnapredict.pipeline.model_building import train
+from dnapredict.pipeline.routine.cycle_record import FOLDER, CycleRecord, CycleStep, read_cycle, write_cycle
 from dnapredict.pipeline.routine.model_monitoring import monitor
 from dnapredict.pipeline.scoring import refresh
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.worklist.calls.recorded_calls import CallRecords
 
-FOLDER: Final = "cycle"
 RETRAIN_DAYS: Final = 90
 """Days after the last appointment that the champion learned from on which a new version is due."""
 
-_RECORD: Final = "steps.json"
 _PAGE: Final = "summary.html"
 _CHALLENGER: Final = "challenger"
 _DIGEST_LENGTH: Final = 16
 
 Say = Callable[[str], None]
-
-
-class CycleStep(StoredRecord):
-    """A step that is done.
-
-    Attributes
-    ----------
-    name
-        `refresh`, `monitor`, `train`, `compare` or `audit`.
-    words
-        What it found, in sentences.
-    asks
-        Whether it asks for a decision: an alarm holds, or a gate failed.
-    version
-        The version that was trained or audited; "" in other steps.
-    report
-        The page of its report, relative to the folder of the cycle; "" without one.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    asks: bool = False
-    version: str = ""
-    report: str = ""
-
-
-class CycleRecord(StoredRecord):
-    """The content of `steps.json`."""
-
-    schema_version: int = 1
-    extract: str
-    steps: tuple[CycleStep, ...] = ()
-    is_done: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,13 +106,12 @@ class _Run:
         read_as = f"{extract} {setting.mapping!r} {setting.training!r}"
         self.folder = home / FOLDER / hashlib.sha256(read_as.encode()).hexdigest()[:_DIGEST_LENGTH]
         private_folder(self.folder)
-        kept = _recorded(self.folder)
-        self.record = kept or CycleRecord(extract=extract)
+        self.record = read_cycle(self.folder) or CycleRecord(extract=extract)
 
     def keep(self, step: CycleStep) -> None:
         """Add a step that is done."""
         self.record = self.record.model_copy(update={"steps": (*self.record.steps, step)})
-        self._write()
+        write_cycle(self.folder, self.record)
         for sentence in step.words:
             self.say(sentence)
 
@@ -165,10 +129,7 @@ class _Run:
         )
         write_private(self.folder / _PAGE, summary)
         self.record = self.record.model_copy(update={"is_done": True})
-        self._write()
-
-    def _write(self) -> None:
-        write_private(self.folder / _RECORD, self.record.model_dump_json(indent=1))
+        write_cycle(self.folder, self.record)
 
     def remaining(self, *, records: CallRecords | None, retention: Retention, retrain_days: int) -> Iterator[CycleStep]:
         """The steps that are not done, each as it is done."""
@@ -288,17 +249,3 @@ def _next_steps(steps: tuple[CycleStep, ...]) -> Iterator[str]:
                 f"Read the audit of version {step.version} with the equality lead and sign it (dnapredict sign); then "
                 f"decide on `dnapredict promote {step.version}`."
             )
-
-
-def damaged(home: Path) -> Iterator[str]:
-    """A sentence for each cycle of a home whose record cannot be read."""
-    for folder in sorted((home / FOLDER).glob("*/")):
-        try:
-            _recorded(folder)
-        except StoreError as error:
-            yield str(error)
-
-
-def _recorded(folder: Path) -> CycleRecord | None:
-    advice = "Remove the folder of this cycle to run it from its start."
-    return read_record(folder / _RECORD, CycleRecord, advice=advice)

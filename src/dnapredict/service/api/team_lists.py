@@ -260,8 +260,12 @@ class TeamLists:
         return unscored_rows.read(self.home, list_id)
 
     def contacts(self, list_id: str, lines: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
-        """The contact details by line of a list; empty if they were deleted or the list had none."""
+        """The contact details by line of a list; empty if they were deleted, cannot be read, or the list had none."""
         return contact_details.read(self.home, list_id, lines)
+
+    def are_contacts_lost(self, kept: KeptList) -> bool:
+        """Whether contact details are kept for a list and cannot be read, which is logged."""
+        return contact_details.is_unreadable(self.home, kept.heading.list_id)
 
     def carried(self, kept: KeptList, names: Sequence[str]) -> pa.Table:
         """The contact columns that the team chose for downloads, a row for each line of the list."""

@@ -1,7 +1,8 @@
 """Read an uploaded file: a list of appointments as text, a row for each line of the file."""
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -11,7 +12,7 @@ import pyarrow as pa
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import file_type, table_file
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
-from dnapredict.errors import DataError
+from dnapredict.errors import DataError, StoreError
 
 MOST_ROWS: Final = 20_000
 _MOST_COLUMNS: Final = 60
@@ -31,12 +32,14 @@ def read_upload(content: bytes, name: str, *, progress: Callable[[int], None] = 
     ------
     DataError
         If it is not a CSV or XLSX file, cannot be read, or is too large.
+    StoreError
+        If the service cannot write its temporary files.
     """
     ending = Path(name).suffix.lower()
     if ending not in _FORMS:
         what = "a workbook of the old form" if ending == ".xls" else "a file of this kind"
         raise DataError(f"{name}: {what} cannot be read. Open it in Excel, save it as .xlsx or .csv, and send that.")
-    with Workspace() as workspace:
+    with _temporary_files(), Workspace() as workspace:
         path = workspace.new_file(ending=ending)
         path.write_bytes(content)
         try:
@@ -52,6 +55,18 @@ def read_upload(content: bytes, name: str, *, progress: Callable[[int], None] = 
             f"{MOST_ROWS:,} and {_MOST_COLUMNS}. Score it as a file with `dnapredict score`."
         )
     return table
+
+
+@contextlib.contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Turn an error of the disk with temporary files into a sentence: the file that was sent is not the cause."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The service cannot write its temporary files ({error.strerror or type(error).__name__}). Nothing of this "
+            "file was scored or kept. Make room in its temporary folder (TMPDIR), and send the file again."
+        ) from None
 
 
 def plain_name(name: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingOf
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from dnapredict.data.files.file_lock import locked
 from dnapredict.data.mapping.apply_mapping import columns_supplied, contract_name, without_contacts
 from dnapredict.data.mapping.contact_columns import contact_rows
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError
 from dnapredict.pipeline.run_inputs import worklist_config
@@ -277,7 +279,12 @@ class ListScoring:
         scorer = self._champion.require()
         reader = scorer if mapping == IDENTITY else scorer.with_mapping(mapping)
         identity = ListIdentity.new()
-        worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
+        # Scoring keeps one core busy. Contact details are read on another one, and before anything is kept: an error in
+        # them then leaves no list behind.
+        with ThreadPoolExecutor(max_workers=1) as other_core:
+            read_contacts = other_core.submit(contact_rows, appointments, mapping, source=name)
+            worklist = reader.score(appointments, capacity=None, reasons=True, record_calls=True, identity=identity)
+        contacts = read_contacts.result()
         notices = notices_of(worklist)
         for notice in notices:
             _LOG.error("%s", notice)
@@ -306,10 +313,10 @@ class ListScoring:
         self._logbook.note(worklist, rows=rows, scorer=scorer, at=heading.created_at, list_id=heading.list_id)
         list_store.keep(self._home, kept)
         unscored_rows.keep(self._home, heading.list_id, UnscoredRows.of(appointments, worklist, mapping))
-        contacts = contact_rows(appointments, mapping, source=name)
         contact_details.keep_those_of(self._home, kept, contacts, contact_days=self._retention.contact_days)
         self._carry_over(kept)
-        remove_lists(self._home, self._retention, self._log)
+        if is_clock_believed(self._home):
+            remove_lists(self._home, self._retention, self._log)
         latest_list.save_latest(self._home, kept)
         self._scored(appointments, identity=identity, mapping=mapping)
         return kept

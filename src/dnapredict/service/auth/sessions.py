@@ -2,6 +2,9 @@
 
 A session can be copied, so that every worker must know at once, and after a restart, that it was ended. Checking
 whether a file exists needs no lock and no open file. A file is removed a day after its session would have expired.
+
+A lost file must not make an ended session valid again. So each file has a mark next to it, and either of the two ends
+the session; the folder has a mark too, without which nobody is signed in by a session.
 """
 
 import contextlib
@@ -11,11 +14,14 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import write_once, write_private
 from dnapredict.data.files.digests import read_or_make
+from dnapredict.data.files.loss_marks import MADE, is_lost, mark_made, mark_of
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.errors import StoreError
 
 SESSION_SECONDS: Final = 12 * 3600
@@ -25,6 +31,9 @@ IDLE_SECONDS: Final = 3600
 
 # A session in use is sent again at most this often, so that not every answer carries a cookie.
 _SECONDS_BETWEEN_RENEWALS: Final = 300
+
+# By so much the clocks of two hosts may differ.
+_SECONDS_APART: Final = 300
 
 # A clock that is set back must not make an ended session valid again.
 _SECONDS_KEPT: Final = 86_400
@@ -65,7 +74,7 @@ class Sessions:
         Raises
         ------
         StoreError
-            If the ended sessions cannot be read.
+            If the ended sessions cannot be read, or all of them are lost.
         """
         match = self._sealed(session)
         if match is None or self._is_over(match) or self._is_ended(match["name"]):
@@ -82,8 +91,9 @@ class Sessions:
         """
         match = self._sealed(session)
         if match is not None:
-            write_private(self._folder / _ENDED / match["name"], match["until"])
-            _remove_outdated(self._folder / _ENDED)
+            path = self._folder / _ENDED / match["name"]
+            write_private(path, match["until"])
+            self._mark(path, match["until"])
 
     def use_once(self, name: str, *, until: int) -> bool:
         """Whether `name`, which is valid until the Unix time `until`, is used for the first time.
@@ -95,8 +105,10 @@ class Sessions:
         """
         path = self._folder / _ENDED / name
         mine = f"{until} {secrets.token_hex(16)}"
+        if self._is_ended(name):
+            return False
         write_once(path, mine)
-        _remove_outdated(self._folder / _ENDED)
+        self._mark(path, str(until))
         try:
             return path.read_text(encoding="ascii") == mine
         except OSError as error:
@@ -108,13 +120,22 @@ class Sessions:
         self._secret = self._secret or read_or_make(self._folder / _SECRET)
         return hmac.new(self._secret, named.encode(), hashlib.sha256).hexdigest()
 
+    def _mark(self, path: Path, until: str) -> None:
+        """Mark the record of an ended session and its folder, and remove the records that are outdated."""
+        mark_made(path, until)
+        mark_made(path.parent)
+        if is_clock_believed(self._folder.parent):  # or an ended session would be valid once the clock is right again
+            _remove_outdated(path.parent)
+
     def _text(self, holder: str, until: int, name: str) -> str:
         named = f"{holder}.{until}.{name}.{_idle_end(until)}"
         return f"{named}.{self.seal(named)}"
 
     @staticmethod
     def _is_over(match: re.Match[str]) -> bool:
-        return min(int(match["until"]), int(match["idle"])) < time.time()
+        until, now = int(match["until"]), time.time()
+        # A session that was begun while the clock was ahead would last until that time.
+        return min(until, int(match["idle"])) < now or until > now + SESSION_SECONDS + _SECONDS_APART
 
     def _sealed(self, session: str) -> re.Match[str] | None:
         """The parts of a session whose seal is valid."""
@@ -123,13 +144,52 @@ class Sessions:
         return match if match and hmac.compare_digest(match["seal"], self.seal(named)) else None
 
     def _is_ended(self, name: str) -> bool:
-        try:
-            (self._folder / _ENDED / name).stat()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StoreError(f"{self._folder / _ENDED}: cannot be read ({type(error).__name__}).") from None
-        return True
+        path = self._folder / _ENDED / name
+        if _is_there(path) or _is_there(mark_of(path)):
+            return True
+        if is_lost(path.parent):
+            raise StoreError(_all_lost(path.parent))
+        return False
+
+
+def damaged(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The records of ended sessions in `folder` that are lost, each with a sentence: their sessions remain ended."""
+    ended = folder / _ENDED
+    if is_lost(ended):
+        yield ended, _all_lost(ended)
+    for mark in sorted(ended.glob(f"*{MADE}")):
+        path = mark.with_name(mark.name.removesuffix(MADE))
+        if not path.name.startswith(".") and not path.exists():
+            yield path, f"{path}: the record of an ended session is missing. Its mark still ends the session."
+
+
+def restore(path: Path) -> None:
+    """Write the record of an ended session again from its mark.
+
+    Raises
+    ------
+    OSError, StoreError
+        If the mark cannot be read, or the record cannot be written.
+    """
+    write_private(path, mark_of(path).read_text(encoding="ascii", errors="replace"))
+
+
+def _all_lost(folder: Path) -> str:
+    return (
+        f"{folder}: the records of ended sessions are missing, without which a session that was ended would be valid "
+        "again. Restore the folder from a backup; if there is none, stop the service and remove "
+        f"{mark_of(folder).name} and {_SECRET}: everybody signs in again."
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot be read ({type(error).__name__}).") from None
+    return True
 
 
 def _idle_end(until: int) -> int:
@@ -142,6 +202,14 @@ def _remove_outdated(folder: Path) -> None:
     oldest = time.time() - _SECONDS_KEPT
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                if int(Path(entry).read_text(encoding="ascii").split()[0]) < oldest:
+            with contextlib.suppress(OSError):
+                if _expires(Path(entry)) < oldest:
                     os.unlink(entry)
+
+
+def _expires(path: Path) -> float:
+    """When the session of a record expires; of a damaged record, when any session that was begun by then would."""
+    try:
+        return int(path.read_text(encoding="ascii").split()[0])
+    except (ValueError, IndexError):
+        return path.stat().st_mtime + SESSION_SECONDS

@@ -5,19 +5,17 @@ import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.atomic_write import DRAFT_FILE, is_abandoned
+from dnapredict.data.files.temporary_folder import PREFIX as TEMPORARY
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding
+from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
-SECONDS_OF_A_DRAFT: Final = 3_600
-"""A draft that was not written to for so long is what a killed process has left."""
-
-# A draft of a file, and what SQLite keeps next to one; a draft of a folder; a folder that was being replaced.
-_DRAFT_FILE: Final = re.compile(r"\.[0-9a-f]{16}-.+")
+# A draft of a folder; a folder that was being replaced; what a join of outcomes has put on the disk.
 _DRAFT_FOLDER: Final = re.compile(r"\.(?P<name>.+?)-(?P<old>old-)?[a-z0-9_]{8}")
 _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
@@ -102,6 +100,20 @@ def leftovers(home: Path, _database: str | None = None) -> Iterator[HomeFinding]
             yield HomeFinding(_name(path, home), "is left of a write that was interrupted.", REPAIR, repair)
 
 
+def remove_leftovers(home: Path) -> int:
+    """Remove the drafts that `leftovers` names, and return the number of those that are mended.
+
+    Raises
+    ------
+    OSError
+        If one cannot be removed.
+    """
+    repairs = [finding.repair for finding in leftovers(home) if finding.repair is not None]
+    for repair in repairs:
+        repair()
+    return len(repairs)
+
+
 def _replaced_folder(path: Path, wanted: Path, home: Path) -> Iterator[HomeFinding]:
     """A folder that was moved away to be replaced: where nothing has replaced it, it is the only one."""
     if not _is_abandoned(path):
@@ -123,8 +135,9 @@ def _put_back(before: Path, wanted: Path) -> None:
 def _is_draft(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         in_history = path.parent.name == "history" and _DRAFT_BEFORE.fullmatch(path.name) is not None
-        return in_history or _DRAFT_FOLDER.fullmatch(path.name) is not None
-    return _DRAFT_FILE.fullmatch(path.name) is not None
+        of_outcomes = path.parent.name == OUTCOMES and path.name.startswith(TEMPORARY)
+        return in_history or of_outcomes or _DRAFT_FOLDER.fullmatch(path.name) is not None
+    return DRAFT_FILE.fullmatch(path.name) is not None  # or what SQLite keeps next to one
 
 
 def _is_abandoned(path: Path) -> bool:
@@ -132,7 +145,7 @@ def _is_abandoned(path: Path) -> bool:
     newest = 0.0
     with contextlib.suppress(OSError):
         newest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
-    return time.time() - newest > SECONDS_OF_A_DRAFT
+    return is_abandoned(newest)
 
 
 def _remove(path: Path) -> None:

@@ -3,14 +3,17 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.digests import read_secret
+from dnapredict.data.files.loss_marks import MADE
+from dnapredict.data.retention_clock import FILE, verify_clock
 from dnapredict.errors import StoreError
 from dnapredict.service.api.team_mappings import TeamMappings
-from dnapredict.service.auth import api_keys, sign_in_links
+from dnapredict.service.auth import api_keys, sessions, sign_in_links
 from dnapredict.service.auth.openid_people import OpenIdPeople
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding, finding_of
 from dnapredict.worklist.calls import assignments
@@ -40,6 +43,10 @@ def keys(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         yield finding_of(message, home)
     for path, message in sign_in_links.damaged(home):  # it signs nobody in, and another link is made in a moment
         yield finding_of(message, home, repair=partial(path.unlink, missing_ok=True))
+    for folder in (home / "keys", home / "sign-in"):
+        for path, message in sessions.damaged(folder):
+            is_one = path.parent != folder
+            yield finding_of(message, home, repair=partial(sessions.restore, path) if is_one else None)
 
 
 def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
@@ -56,14 +63,17 @@ def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         problem = "is damaged, so that every worklist counts as changed by a person."
         yield HomeFinding("lists/written.json", problem, REPAIR, written.discard_damaged)
     yield from _set_aside(home)
+    for finding in _raised(home, partial(verify_clock, home)):
+        yield replace(finding, mend=REPAIR, repair=partial((home / FILE).unlink, missing_ok=True))
 
 
 def _orphans(home: Path) -> Iterator[HomeFinding]:
     """What belongs to a list that is gone: contact details and rows of patients, which must not stay."""
     ids = kept_list_ids(home)
     for path in sorted(list_folder(home).glob("*")):
-        if path.suffix in _OF_A_LIST and _LIST_ID.fullmatch(path.stem) and path.stem not in ids:
-            if path.with_suffix(".kept").exists():  # the list is lost and may come back from a backup
+        of_list = path.with_name(path.name.removesuffix(MADE))
+        if of_list.suffix in _OF_A_LIST and _LIST_ID.fullmatch(of_list.stem) and of_list.stem not in ids:
+            if of_list.with_suffix(".kept").exists():  # the list is lost and may come back from a backup
                 continue
             problem = "belongs to a list that was deleted."
             yield HomeFinding(f"lists/{path.name}", problem, REPAIR, partial(path.unlink, missing_ok=True))

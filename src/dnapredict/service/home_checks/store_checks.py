@@ -51,6 +51,9 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         _, warning = models.in_use()
         if warning:
             yield finding_of(warning, home)
+        if not models.is_copied():
+            problem = "lacks a part of the last promotion or rollback, which was interrupted; the ledger has all of it."
+            yield HomeFinding("mlflow.db", problem, REPAIR, models.complete_copy)
 
 
 def _load(models: "Registry", version: str) -> None:
@@ -70,12 +73,12 @@ def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
 def reports(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """What was published, the last monitor run and trial report, the records of cycles, and the trials of tuning."""
     from dnapredict.pipeline.in_use.trial_state import last_reported
-    from dnapredict.pipeline.routine import cycle
+    from dnapredict.pipeline.routine import cycle_record
 
     yield from _error_of(home, lambda: publication_memory.verify(home))
     yield from _error_of(home, lambda: monitor_state.verify(home))
     yield from _error_of(home, lambda: last_reported(home))
-    for message in cycle.damaged(home):
+    for message in cycle_record.damaged(home):
         yield finding_of(message, home)
     if (home / _TUNING).exists() and _is_damaged_database(home / _TUNING):
         yield HomeFinding(

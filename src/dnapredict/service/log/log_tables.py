@@ -109,6 +109,7 @@ _CHAINS_OWN: Final = ("number", "seal", "form")
 
 
 @cache
+@cache
 def entry_columns(table: Table) -> tuple[str, ...]:
     """The columns of an entry of `table`, without those of the chain (number, seal, form)."""
     return tuple(column.name for column in table.columns if column.name not in _CHAINS_OWN)

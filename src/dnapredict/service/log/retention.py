@@ -1,16 +1,22 @@
-"""Retention: delete scored lists and entries of the scoring log after their retention period."""
+"""Retention: delete scored lists and entries of the scoring log after their retention period.
+
+Nothing is deleted by a clock that jumped ahead (`data.retention_clock`).
+"""
 
 import contextlib
 import datetime
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select
 
 from dnapredict.config.service_config import Retention
+from dnapredict.data.files.temporary_folder import remove_abandoned
+from dnapredict.data.retention_clock import is_clock_believed, was_clock_believed
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
@@ -22,6 +28,8 @@ _LOG: Final = logging.getLogger("dnapredict.service")
 _SECONDS_A_DAY: Final = 86_400
 _SECONDS_BETWEEN: Final = 6 * 3_600.0
 _SECONDS_AFTER_FAILURE: Final = 600.0
+# What an interrupted write left is an hour old by then, and is to go soon after.
+_SECONDS_BETWEEN_LEFTOVERS: Final = 900.0
 # Leave a starting service its processor time.
 _SECONDS_BEFORE_FIRST: Final = 60.0
 # A clock that jumped years ahead must not empty the log: deleting more at once takes `log prune`.
@@ -31,9 +39,20 @@ _MOST_DAYS_UNCONFIRMED: Final = 31
 class RetentionThread:
     """A thread that applies retention every few hours; several of them, on several hosts, are harmless."""
 
-    def __init__(self, home: Path, log: ScoringLog, retention: Retention) -> None:
-        """Prepare the thread; `start` starts it."""
+    def __init__(
+        self,
+        home: Path,
+        log: ScoringLog,
+        retention: Retention,
+        *,
+        remove_leftovers: Callable[[Path], int] = lambda _home: 0,
+    ) -> None:
+        """Prepare the threads; `watch` starts them.
+
+        `remove_leftovers` removes what interrupted writes have left in a home, and returns how much that was.
+        """
         self._home = home
+        self._leftovers = remove_leftovers
         self._log = log
         self._retention = retention
         self._background = Background(
@@ -44,13 +63,34 @@ class RetentionThread:
             seconds_before_first=_SECONDS_BEFORE_FIRST,
         )
 
+        self._tidying = Background(
+            "leftovers",
+            partial(self._attempt, self.remove_leftovers),
+            seconds_between=_SECONDS_BETWEEN_LEFTOVERS,
+            seconds_after_failure=_SECONDS_AFTER_FAILURE,
+            seconds_before_first=_SECONDS_BEFORE_FIRST,
+        )
+
     def watch(self) -> None:
         """Delete contact details that are due, before the first request is answered, and start the thread."""
-        self._attempt(self._remove_contacts)
+        if is_clock_believed(self._home):
+            self._attempt(self._remove_contacts)
         self._background.start()
+        self._tidying.start()
+
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed have left, in the home and in the temporary folder."""
+        removed = self._leftovers(self._home) + remove_abandoned()
+        if removed:
+            _LOG.info("%s drafts of processes that were killed are removed.", removed)
 
     def run_once(self) -> bool:
-        """Delete what is due, and return whether that succeeded; failures are logged."""
+        """Delete what is due, and return whether that succeeded; failures are logged.
+
+        Nothing is deleted while the clock is doubted; False where it jumped ahead, so that `/metrics` says so.
+        """
+        if not is_clock_believed(self._home):
+            return not was_clock_believed(self._home)
         work = (self._remove_contacts, self._remove_lists, self._remove_entries, self._remove_scored)
         succeeded = [self._attempt(each) for each in work]
         return all(succeeded)
@@ -168,7 +208,7 @@ def require_room(home: Path, retention: Retention, log: ScoringLog) -> None:
     files = list_store.kept_files(home)
     if _megabytes(files) < retention.list_mb:
         return
-    for path in reversed(_idle(files, log)):
+    for path in reversed(_idle(files, log) if is_clock_believed(home) else []):
         _remove(path)
         if _megabytes(list_store.kept_files(home)) < retention.list_mb:
             return

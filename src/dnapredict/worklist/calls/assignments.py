@@ -9,8 +9,9 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.data.files.loss_marks import is_lost, mark_made, mark_of
 from dnapredict.errors import DataError, StoreError
-from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, list_folder
+from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, written_files
 
 LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
@@ -35,7 +36,8 @@ class _Assignments(StoredRecord):
 def assign(home: Path, list_id: str, assignment: Assignment) -> None:
     """Give lines of a list to a colleague; a later assignment of a line replaces an earlier one.
 
-    A damaged file is replaced, which is logged: nothing in it can be restored, and the page asks to hand over again.
+    A damaged or lost file is replaced, which is logged: nothing in it can be restored, and the page asks to hand over
+    again.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
             before = ()
         kept = _Assignments(assignments=(*_without(before, assignment.lines), assignment))
         write_private(path, kept.model_dump_json())
+        mark_made(path)
 
 
 def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
@@ -63,15 +66,15 @@ def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
     Raises
     ------
     StoreError
-        If it is there and cannot be read.
+        If it cannot be read, or is lost.
     """
     found = _read(assigned_file(home, list_id))
     return {line: each for each in found for line in each.lines if each.to}
 
 
 def damaged(home: Path) -> Iterator[str]:
-    """A sentence for each file of assignments that cannot be read."""
-    for path in sorted(list_folder(home).glob(f"*{ASSIGNED}")):
+    """A sentence for each file of assignments that cannot be read or is lost."""
+    for path in written_files(home, ASSIGNED):
         try:
             _read(path)
         except StoreError as error:
@@ -86,4 +89,9 @@ def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[As
 
 def _read(path: Path) -> tuple[Assignment, ...]:
     stored = read_record(path, _Assignments, advice="Hand the lines over again, which replaces it.")
+    if stored is None and is_lost(path):
+        raise StoreError(
+            f"{path}: lines of this list were handed over, and the file that says to whom is missing. Restore it from "
+            f"a backup, or hand the lines over again; if it was removed on purpose, remove {mark_of(path).name} too."
+        )
     return () if stored is None else stored.assignments

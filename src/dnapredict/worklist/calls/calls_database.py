@@ -98,6 +98,11 @@ _checked: Final[set[tuple[str, int, int]]] = set()
 _checking: Final = threading.Lock()
 
 
+def refusal_of_disk(error: sqlite3.Error) -> str:
+    """Why the system refuses a database that may be sound, such as a full disk, in words; "" for another error."""
+    return _REASONS.get(_code(error), "")
+
+
 class UnusableError(Exception):
     """The database cannot be used now; the message says why."""
 

@@ -19,6 +19,7 @@ from dnapredict.config.trial_config import TrialConfig
 from dnapredict.data.files.atomic_write import create_private_file, private_folder
 from dnapredict.data.files.digests import PATIENT, SecretError, keyed_hash, read_or_make, read_secret
 from dnapredict.errors import StoreError
+from dnapredict.worklist.calls.calls_database import refusal_of_disk
 from dnapredict.worklist.plan.trial_arms import PatientPlace, arm_sequence, order_key
 
 FOLDER: Final = "trial"
@@ -148,6 +149,11 @@ class TrialRegister:
                 connection.execute("COMMIT")
                 return result
         except sqlite3.Error as error:
+            if reason := refusal_of_disk(error):  # nothing is lost: a backup would only be older
+                raise StoreError(
+                    f"{self.path}: the register of the trial cannot be written: {reason}. Mend that, and run the same "
+                    "command again."
+                ) from None
             raise _unusable(self.path, f"cannot be used ({type(error).__name__})") from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}).") from None

@@ -3,7 +3,8 @@
 `lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
 is encrypted with AES-256-GCM with a key of the home (`contacts.key`) and bound to the list and to its last day, so
 that neither can be exchanged. The last day precedes the ciphertext in plain text, so that the file can be deleted
-without the key. Calls can be made and recorded without the file.
+without the key. The mark `lists/ID.contacts.made` holds that day too, so that a lost file is known until then. Calls
+can be made and recorded without the file.
 """
 
 import contextlib
@@ -22,15 +23,16 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.files.atomic_write import write_atomically
+from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.encryption import decrypt, encrypt
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.loss_marks import mark_of, remove_with_mark
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist.files.contact_table import CARRIED, ContactDetails, carried_row, details_of
 from dnapredict.worklist.files.kept_list import ENGLAND, KeptList
-from dnapredict.worklist.files.list_files import CONTACTS, contacts_file, kept_list_ids
+from dnapredict.worklist.files.list_files import CONTACTS, contacts_file, kept_list_ids, written_files
 
 LONGEST_NOTE: Final = 500
 KEY: Final = "contacts.key"
@@ -137,7 +139,7 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
     """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
 
-    An unreadable file is logged and counts as missing: calls can be made and recorded without it.
+    An unreadable or lost file is logged and counts as deleted: calls can be made and recorded without it.
     """
     return read_with_notes(home, list_id, rows)[0]
 
@@ -195,13 +197,15 @@ def add_notes(home: Path, list_id: str, notes: Mapping[int, str], *, until: date
 
 
 def damaged(home: Path) -> Iterator[str]:
-    """A sentence for each file of contact details that is not due and cannot be read."""
-    for path in sorted(_folder(home).glob(f"*{CONTACTS}")):
-        until = _until(path)
-        if path.name.startswith(".") or (until is not None and until < _today()):
+    """A sentence for each file of contact details that is not due and cannot be read or is lost."""
+    for path in written_files(home, CONTACTS):
+        until = _until(path) if path.exists() else _marked_day(path)
+        if until is not None and until < _today():
             continue
         try:
             _opened(home, path.stem, path.read_bytes())
+        except FileNotFoundError:
+            yield _lost(path)
         except (OSError, StoreError, ValueError) as error:
             yield _unreadable(path, error)
 
@@ -212,7 +216,7 @@ def remove_due(home: Path, *, today: datetime.date | None = None) -> int:
     A file whose last day cannot be read is deleted too, because its day of deletion is unknown.
     """
     # The files first: each is written after its list, so that no list is missing that a file found here belongs to.
-    files = sorted(_folder(home).glob(f"*{CONTACTS}"))
+    files = [*written_files(home, CONTACTS), *_folder(home).glob(f".*{CONTACTS}")]
     lists, today = kept_list_ids(home), today or _today()
     return sum(map(_remove, (path for path in files if _is_due(path, lists=lists, today=today))))
 
@@ -222,16 +226,20 @@ def _is_due(path: Path, *, lists: frozenset[str], today: datetime.date) -> bool:
         with contextlib.suppress(OSError):
             return time.time() - path.stat().st_mtime > _SECONDS_OF_A_DRAFT
         return False
-    until = _until(path)
-    return until is None or until < today or path.stem not in lists
+    if path.stem not in lists:
+        return True
+    if path.exists():
+        until = _until(path)
+        return until is None or until < today
+    until = _marked_day(path)
+    return until is not None and until < today  # until then the loss is to be told
 
 
 def _remove(path: Path) -> bool:
     try:
-        path.unlink()
+        return remove_with_mark(path)
     except OSError:  # another process was faster
         return False
-    return True
 
 
 def _folder(home: Path) -> Path:
@@ -254,8 +262,11 @@ def _write(home: Path, list_id: str, content: _Content) -> None:
     head = _head(content.until)
     key = key_in(read_or_make(home / KEY))
     sealed = encrypt(_plain(content), key, bound_to=_bound_to(head, list_id))
-    with write_atomically(contacts_file(home, list_id)) as draft:
+    path = contacts_file(home, list_id)
+    with write_atomically(path) as draft:
         draft.write_bytes(head + sealed)
+    if _marked_day(path) != content.until:
+        write_private(mark_of(path), content.until.isoformat())
 
 
 def _content(home: Path, list_id: str) -> _Content | None:
@@ -264,6 +275,8 @@ def _content(home: Path, list_id: str) -> _Content | None:
     try:
         sealed = path.read_bytes()
     except FileNotFoundError:
+        if _is_lost(path):
+            _log_once(_lost(path))
         return None
     except OSError as error:
         _log_once(f"{path}: the contact details cannot be read ({type(error).__name__}).")
@@ -282,6 +295,38 @@ def _unreadable(path: Path, error: Exception) -> str:
     return (
         f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
         "from another home. Calls can be made and recorded without them; upload the list again to restore them."
+    )
+
+
+def is_unreadable(home: Path, list_id: str) -> bool:
+    """Whether the contact details of a list are kept and cannot be read, or were lost before their last day."""
+    path = contacts_file(home, list_id)
+    if not path.exists():
+        return _is_lost(path)
+    until = _until(path)
+    return (until is None or until >= _today()) and _content(home, list_id) is None
+
+
+def _is_lost(path: Path) -> bool:
+    if not mark_of(path).exists() or path.exists():
+        return False
+    until = _marked_day(path)
+    return until is None or until >= _today()
+
+
+def _marked_day(path: Path) -> datetime.date | None:
+    """The last day in the mark of a file; None where there is no mark, or it is damaged."""
+    try:
+        return datetime.date.fromisoformat(mark_of(path).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _lost(path: Path) -> str:
+    return (
+        f"{path}: the contact details of this list are missing, and they were kept here. Calls can be made and "
+        "recorded without them. Restore the file from a backup, or upload the list again; if it was removed on "
+        f"purpose, remove {mark_of(path).name} too."
     )
 
 
@@ -333,7 +378,11 @@ def _until(path: Path) -> datetime.date | None:
 
 
 def _today() -> datetime.date:
-    return datetime.datetime.now(_ZONE).date()
+    return _now().astimezone(_ZONE).date()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 @lru_cache(maxsize=1_000)

@@ -1,7 +1,7 @@
 """The files of the lists that a home keeps: where each lies, its state, and whether it was lost.
 
 `lists/ID.parquet` is a list, and `ID.kept` its marker, which is deleted with it: a marker without a list means that the
-list was lost. Other files of the same name hold what belongs to the list.
+list was lost. Other files of the same name hold what belongs to the list, each with a mark that it was written.
 """
 
 import contextlib
@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from dnapredict.data.files.loss_marks import MADE
 
 CONTACTS: Final = ".contacts"
 """The ending of the file with the contact details of a list: see `worklist.files.contact_details`."""
@@ -46,6 +48,13 @@ def assigned_file(home: Path, list_id: str) -> Path:
 def contacts_file(home: Path, list_id: str) -> Path:
     """Where the contact details of a list are kept."""
     return home / _FOLDER / f"{list_id}{CONTACTS}"
+
+
+def written_files(home: Path, ending: str) -> list[Path]:
+    """The files of that ending, such as `CONTACTS`, that are kept or were and are lost; drafts are left out."""
+    folder = list_folder(home)
+    marked = (path.with_name(path.name.removesuffix(MADE)) for path in folder.glob(f"*{ending}{MADE}"))
+    return sorted(path for path in {*folder.glob(f"*{ending}"), *marked} if not path.name.startswith("."))
 
 
 def marker_of(path: Path) -> Path:

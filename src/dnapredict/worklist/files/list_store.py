@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
+from dnapredict.data.files.loss_marks import mark_of, remove_with_mark
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
 from dnapredict.worklist.files.latest_list import latest, latest_file, readable_latest, save_latest
@@ -36,6 +37,7 @@ from dnapredict.worklist.files.list_files import (
     list_folder,
     loss_of,
     marker_of,
+    written_files,
 )
 
 _SECONDS_UNSCORED: Final = 7 * 86_400
@@ -174,7 +176,7 @@ def headings(home: Path) -> tuple[Heading, ...]:
 
 def damaged(home: Path) -> Iterator[str]:
     """A sentence for each list that is lost or cannot be read, the latest one included."""
-    for marker in sorted(list_folder(home).glob(f"*{MARKER}")):
+    for marker in sorted(list_folder(home).glob(f"[!.]*{MARKER}")):  # with a dot: the draft of a marker
         if lost := loss_of(marker.with_suffix(".parquet")):
             yield lost
     for path in sorted(kept_files(home)):
@@ -224,9 +226,8 @@ def forget(path: Path) -> None:
     """
     # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
     marker_of(path).unlink(missing_ok=True)
-    path.with_suffix(CONTACTS).unlink(missing_ok=True)
-    path.with_suffix(UNSCORED).unlink(missing_ok=True)
-    path.with_suffix(ASSIGNED).unlink(missing_ok=True)
+    for ending in (CONTACTS, UNSCORED, ASSIGNED):
+        remove_with_mark(path.with_suffix(ending))
     path.unlink()
 
 
@@ -258,12 +259,13 @@ def remove_unscored(home: Path, now: datetime.datetime) -> None:
 
     The rows of a list without any scored row, and of a damaged list, are kept for a week.
     """
-    for rows in list_folder(home).glob(f"*{UNSCORED}"):
+    for rows in written_files(home, UNSCORED):
         path = rows.with_suffix(".parquet")
         with contextlib.suppress(OSError):
-            is_old = now.timestamp() - rows.stat().st_mtime > _SECONDS_UNSCORED
+            written = rows if rows.exists() else mark_of(rows)
+            is_old = now.timestamp() - written.stat().st_mtime > _SECONDS_UNSCORED
             if not path.exists() or (is_over(path, now) and (is_old or _has_scored(path))):
-                rows.unlink(missing_ok=True)
+                remove_with_mark(rows)
 
 
 def _has_scored(path: Path) -> bool:

@@ -5,8 +5,10 @@ the key of the home's contact details, bound to the list, and deleted with it.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +20,16 @@ from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.encryption import decrypt, encrypt
+from dnapredict.data.files.loss_marks import is_lost, mark_made, remove_with_mark
 from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.contact_details import KEY, key_in
-from dnapredict.worklist.files.list_files import UNSCORED, list_folder, unscored_file
+from dnapredict.worklist.files.list_files import UNSCORED, unscored_file, written_files
 
 # Nobody corrects more rows by hand; if so many are wrong, the file or its mapping is wrong.
 MOST_ROWS: Final = 500
+_LOG: Final = logging.getLogger("dnapredict.worklist")
 _READ: Final = frozenset((*NAMES, *CONTACT_NAMES))
 
 
@@ -85,7 +89,7 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
     """
     path = unscored_file(home, list_id)
     if not unscored.rows:
-        path.unlink(missing_ok=True)
+        remove_with_mark(path)
         return
     content = {
         "columns": unscored.columns,
@@ -95,23 +99,44 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
     sealed = encrypt(json.dumps(content).encode(), key_in(read_or_make(home / KEY)), bound_to=list_id.encode())
     with write_atomically(path) as draft:
         draft.write_bytes(sealed)
+    mark_made(path)
 
 
 def damaged(home: Path) -> Iterator[str]:
     """A sentence for each file of unscored rows that cannot be read."""
-    for path in sorted(list_folder(home).glob(f"*{UNSCORED}")):
-        if not path.name.startswith(".") and read(home, path.stem) is None:
-            yield f"{path}: the rows that could not be scored cannot be read. Upload the list again to correct them."
+    for path in written_files(home, UNSCORED):
+        if _read(home, path) is None:
+            yield _unreadable(path)
 
 
 def read(home: Path, list_id: str) -> UnscoredRows | None:
-    """The rows of a list that could not be scored; None where there are none, or they cannot be read any more."""
+    """The rows of a list that could not be scored; None where there are none.
+
+    None also where the file is damaged or lost, which is logged: the list can be used without it.
+    """
     path = unscored_file(home, list_id)
-    if not path.is_file():
+    if not path.is_file() and not is_lost(path):
         return None
+    rows = _read(home, path)
+    if rows is None:
+        _log_once(_unreadable(path))
+    return rows
+
+
+def _unreadable(path: Path) -> str:
+    return f"{path}: the rows that could not be scored cannot be read. Upload the list again to correct them."
+
+
+@lru_cache(maxsize=1_000)
+def _log_once(message: str) -> None:
+    _LOG.error("%s", message)
+
+
+def _read(home: Path, path: Path) -> UnscoredRows | None:
+    """The rows in a file; None where it cannot be read."""
     try:
         key = key_in(read_secret(home / KEY))
-        content = json.loads(decrypt(path.read_bytes(), key, bound_to=list_id.encode()))
+        content = json.loads(decrypt(path.read_bytes(), key, bound_to=path.stem.encode()))
         rows = {int(number): cells for number, cells in content["rows"].items()}
         return UnscoredRows(tuple(content["columns"]), rows, ColumnMapping.model_validate(content["mapping"]))
     except (OSError, StoreError, ValueError):

@@ -163,7 +163,8 @@ class ScoredFiles:
 
     def lost(self) -> list[Path]:
         """The files that were written and are missing."""
-        marks = sorted(_folder(self.home).glob(f"*.parquet{MADE}"))
+        # A name with a dot is the draft of a mark: its process was killed, or still writes it.
+        marks = sorted(_folder(self.home).glob(f"[!.]*.parquet{MADE}"))
         return [path for path in (mark.with_suffix("") for mark in marks) if is_lost(path)]
 
     def is_hashed_with(self, path: Path, check: str) -> bool:

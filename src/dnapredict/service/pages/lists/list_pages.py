@@ -61,8 +61,12 @@ _PREVIOUS_UNREADABLE: Final = (
     "there count here."
 )
 _ASSIGNMENTS_UNREADABLE: Final = (
-    "Lines of this list were handed over to colleagues, but the file that says to whom is damaged. Everybody calls all "
-    "lines until they are handed over again."
+    "Lines of this list were handed over to colleagues, but the file that says to whom is damaged or lost. Everybody "
+    "calls all lines until they are handed over again."
+)
+_CONTACTS_UNREADABLE: Final = (
+    "The names, telephone numbers and notes that were uploaded with this list cannot be read. Calls can be made and "
+    "recorded without them; upload the list again to restore them, or tell the administrator of this service."
 )
 
 View = Callable[["ListPages", Request], Response]
@@ -260,6 +264,8 @@ class ListPages:
             yield _PREVIOUS_UNREADABLE
         if self.lists.is_assignment_lost(kept):
             yield _ASSIGNMENTS_UNREADABLE
+        if self.lists.are_contacts_lost(kept):
+            yield _CONTACTS_UNREADABLE
 
     def _hold(self, kept: KeptList) -> None:
         """Keep the list that is shown, so that outcomes can be recorded on it after the next list is scored."""

@@ -1,0 +1,177 @@
+"""Verbs and routes killed at every write: is the home old or new, and does running again mend it?
+
+The claim: at no point of a verb does a kill leave a state that is neither the old nor the new, lose a decision, an
+opt-out, an outcome or an answer, or leave a file that neither the next run nor `dnapredict doctor --repair` removes;
+and the verb that is run again gives what it gives without the kill. A library (tests/faults/write_interposer.c) stops
+the process before each step that writes, and with half of the bytes of each write written; what is on the disk then
+is what SIGKILL leaves there. States that differ in nothing that is read (drafts, and databases whose committed rows
+are the same) are judged once.
+
+`python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 15] [--kills N]`. It makes a small trust,
+which is kept in DIR with the verdicts if that is given: after `--minutes` a verb ends, and goes on in the next run.
+With `--kills N` processes are really killed, at N points of each verb spread over all kinds of steps. It needs Linux,
+gcc.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.faults.faulted_verbs import VERBS, FaultedVerb, FaultWorld, make_world, warm
+from tests.faults.interposed_process import Point, interposer, is_loaded, killed, ran, restarted
+from tests.faults.killed_states import Judged, KilledStates, Reference, all_states, judge, reference
+
+
+class Bench:
+    """A world, and a folder in which its home is copied, killed and judged."""
+
+    def __init__(self, world: FaultWorld) -> None:
+        self._world = world
+        self._work = world.place / "work"
+        self._run = self._work / "run"
+
+    def all_points(self, verb: FaultedVerb, *, seconds: float) -> dict[str, object]:
+        """Judge every state in which a kill would leave the verb; it goes on where an earlier run has ended."""
+        kept = self._work / f"{verb.name}.json"
+        began, known = time.monotonic(), self._reference(verb)
+        self._fresh(verb)
+        states, ended = all_states(verb, self._world, self._run, self._work / "states")
+        if ended.code not in verb.codes:
+            raise SystemExit(f"{verb.name}: {ended.code} {ended.said[-2000:]}")
+        before: dict[str, dict[str, list[str]]] = json.loads(kept.read_text()) if kept.exists() else {}
+        verdicts = {meaning: before[meaning] for meaning in states.first if meaning in before}
+        for meaning, point in states.first.items():
+            if meaning not in verdicts and time.monotonic() - began < seconds:
+                states.restore(meaning)
+                verdicts[meaning] = self._told(verb, point, judge(verb, self._world, self._run, known))
+                kept.write_text(json.dumps(before | verdicts))
+        shutil.rmtree(self._work / "states")
+        return self._row(verb, states, verdicts)
+
+    def some_points(self, verb: FaultedVerb, kills: int) -> dict[str, object]:
+        """Kill processes of the verb, and judge what each leaves."""
+        known = self._reference(verb)
+        self._fresh(verb)
+        _, points = killed(lambda: verb.work(self._world, self._run), (self._run,), at=0)
+        found: list[Judged] = []
+        for point in spread(points, kills):
+            self._fresh(verb)
+            ended, _ = killed(lambda: verb.work(self._world, self._run), (self._run,), at=point.number)
+            if ended.code >= 0:  # it wrote less this time
+                continue
+            found.append(judge(verb, self._world, self._run, known))
+            self._told(verb, point, found[-1])
+        return {
+            "verb": verb.name,
+            "points": len(points),
+            "killed": len(found),
+            **counts([asdict(each) for each in found]),
+        }
+
+    def _row(
+        self, verb: FaultedVerb, states: KilledStates, verdicts: dict[str, dict[str, list[str]]]
+    ) -> dict[str, object]:
+        return {
+            "verb": verb.name,
+            "points": len(states.points),
+            "killed": len(states.points) if len(verdicts) == len(states.first) else 0,
+            "states": len(states.first),
+            "judged": len(verdicts),
+            **counts(list(verdicts.values())),
+        }
+
+    def _told(self, verb: FaultedVerb, point: Point, judged: Judged) -> dict[str, list[str]]:
+        wrong = {name: list(what) for name, what in vars(judged).items() if what}
+        if wrong:
+            path = point.path.replace(str(self._run), "")
+            print(f"{verb.name} at {point.number} ({point.kind} {path}): {json.dumps(wrong)[:1500]}", flush=True)
+        return wrong
+
+    def _reference(self, verb: FaultedVerb) -> Reference:
+        self._fresh(verb)
+        return reference(verb, self._world, self._run)
+
+    def _fresh(self, verb: FaultedVerb) -> None:
+        base = self._base(verb.before)
+        shutil.rmtree(self._run, ignore_errors=True)
+        shutil.copytree(base, self._run)
+        verb.prepare(self._world, self._run)
+
+    def _base(self, name: str) -> Path:
+        """The home and outputs after the verb of that name, which are made once."""
+        place = self._work / "bases" / (name or "world")
+        if not place.exists() and not name:
+            shutil.copytree(self._world.home, place / "home")
+            (place / "out").mkdir()
+        elif not place.exists():
+            self._fresh(VERBS[name])
+            ended = ran(lambda: VERBS[name].work(self._world, self._run))
+            if ended.code not in VERBS[name].codes:
+                raise SystemExit(f"{name}: {ended.code} {ended.said[-2000:]}")
+            self._run.rename(place)
+        return place
+
+
+def spread(points: list[Point], kills: int) -> list[Point]:
+    """So many points: the first and last of each kind of step in turn, then others at equal distances."""
+    kinds: dict[str, list[Point]] = {}
+    for point in points:
+        kinds.setdefault(point.kind, []).append(point)
+    ends = [each[at] for at in (-1, 0) for each in sorted(kinds.values(), key=len)]
+    others = points[:: max(1, len(points) // kills)]
+    return list(dict.fromkeys([*ends, *others]))[:kills]
+
+
+def counts(verdicts: list[dict[str, list[str]]]) -> dict[str, int]:
+    """How many states have something wrong of each kind."""
+    found = Counter(name for verdict in verdicts for name, what in verdict.items() if what)
+    return {name: found[name] for name in ("lost", "half", "unsound", "rerun", "left")}
+
+
+def main() -> None:
+    """Print a table, and write benchmarks/out/write_faults.json; exit 1 where something is wrong."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--verbs", nargs="*", choices=list(VERBS), default=list(VERBS))
+    asked.add_argument("--world", type=Path)
+    asked.add_argument("--minutes", type=float, default=15, help="for each verb")
+    asked.add_argument("--kills", type=int, default=0)
+    given = asked.parse_args()
+    if given.world is None:
+        with tempfile.TemporaryDirectory() as folder:
+            again = [sys.executable, "-m", "benchmarks.write_faults", *sys.argv[1:], "--world", f"{folder}/world"]
+            sys.exit(subprocess.run(again, check=False).returncode)
+    sys.exit(measure(given, given.world.resolve()))
+
+
+def measure(given: argparse.Namespace, place: Path) -> int:
+    """Do all verbs; return the exit code."""
+    if not is_loaded():
+        made = ran(lambda: 0 if make_world(place) else 1)  # no thread of an engine lives in the process that forks
+        if made.code:
+            raise SystemExit(made.said)
+        restarted(interposer(place))
+    world = FaultWorld(place)
+    warm(world)
+    bench, rows = Bench(world), []
+    for name in given.verbs:
+        verb = VERBS[name]
+        row = (
+            bench.some_points(verb, given.kills) if given.kills else bench.all_points(verb, seconds=60 * given.minutes)
+        )
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    out = Path(__file__).parent / "out"
+    out.mkdir(exist_ok=True)
+    (out / "write_faults.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return 1 if any(row[name] for row in rows for name in counts([])) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Verbs and routes that are killed at a write: old or new, mended by running again, nothing lost.
+
+These are some kills of some verbs; `python -m benchmarks.write_faults` does every point of every one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.conftest import trust as trust
+from tests.end_to_end.world import Trust
+from tests.faults.interposed_process import interposer
+
+ROOT = Path(__file__).parents[2]
+KILLS = 4
+EVERY_STEP = """
+import ctypes, os, pathlib, shutil, sqlite3, sys
+folder = pathlib.Path(sys.argv[1])
+interpose = ctypes.CDLL(None).interpose
+interpose(str(folder).encode(), ctypes.c_long(int(sys.argv[2])), 1, -1)
+(folder / "a").write_text("0123456789")
+os.chmod(folder / "a", 0o600)
+os.link(folder / "a", folder / "b")
+os.replace(folder / "a", folder / "c")
+os.truncate(folder / "c", 4)
+with (folder / "c").open("ab") as file:
+    os.fsync(file.fileno())
+(folder / "d").mkdir()
+(folder / "d").rmdir()
+(folder / "b").unlink()
+(folder.parent / "outside").write_text("not counted")
+connection = sqlite3.connect(folder / "x.db")
+connection.execute("CREATE TABLE t (a)")
+connection.commit()
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled library. Without a compiler, or beyond Linux, the tests are skipped; in CI that is a failure."""
+    if sys.platform != "linux" or shutil.which("gcc") is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI has no gcc on Linux, with which the library that kills is compiled")
+        pytest.skip("the library that kills needs gcc and Linux")
+    return interposer(tmp_path_factory.mktemp("library"))
+
+
+def steps(library: Path, folder: Path, *, at: int = 0) -> tuple[int, list[list[str]]]:
+    """The steps of `EVERY_STEP` up to the one at which it is killed: kind and name of the file."""
+    folder.mkdir()
+    environment = os.environ | {"LD_PRELOAD": str(library)}
+    command = [sys.executable, "-c", EVERY_STEP, str(folder), str(at)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = [line.split("\t")[1:] for line in done.stdout.splitlines()]
+    return done.returncode, [[kind, path.removeprefix(f"{folder}/")] for kind, path in lines]
+
+
+def test_each_kind_of_step_is_seen_and_none_outside_the_folder(library: Path, tmp_path: Path) -> None:
+    code, found = steps(library, tmp_path / "home")
+    assert code == 0
+    by_python = [each for each in found if not each[1].startswith("x.db") and each[1] != str(tmp_path / "home")]
+    assert by_python == [
+        *(["open", "a"], ["write", "a"], ["half", "a"], ["chmod", "a"], ["link", "b"], ["rename", "c"]),
+        *(["truncate", "c"], ["open", "c"], ["fsync", "c"], ["mkdir", "d"], ["rmdir", "d"], ["unlink", "b"]),
+    ]
+    of_commit = {kind for kind, name in found if name.startswith("x.db")}
+    assert of_commit == {"open", "write", "half", "fsync", "unlink"}  # the journal and the database
+
+
+def test_a_kill_at_half_of_a_write_leaves_half_of_its_bytes(library: Path, tmp_path: Path) -> None:
+    code, found = steps(library, tmp_path / "home", at=3)
+    assert (code, found[-1]) == (-9, ["half", "a"])
+    assert (tmp_path / "home" / "a").read_text() == "01234"
+
+
+@pytest.fixture(scope="module")
+def small_world(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trust's home, a short extract and a list of 40 appointments."""
+    place = tmp_path_factory.mktemp("faults") / "world"
+    shutil.copytree(trust.home, place / "home")
+    extract = pq.read_table(trust.extract)
+    pq.write_table(extract.slice(extract.num_rows - 3_000), place / "later.parquet")
+    pq.write_table(pq.read_table(trust.weekly).slice(0, 40), place / "next.parquet")
+    (place / "config.toml").write_text(QUICK, encoding="utf-8")
+    (place / "made").touch()
+    return place
+
+
+@pytest.mark.parametrize("name", ["refresh", "promote-again", "opt-out"])
+@pytest.mark.usefixtures("library")
+def test_a_kill_leaves_the_old_or_the_new_and_running_again_mends_it(small_world: Path, name: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.write_faults", "--verbs", name, "--kills", str(KILLS)]
+    done = subprocess.run(
+        [*command, "--world", str(small_world)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"verb"')]
+    assert [row["killed"] for row in rows] == [KILLS], done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout

@@ -1,5 +1,6 @@
 """Spark gives the figures of the embedded engine, on a cluster whose executors are other processes than the driver."""
 
+import dataclasses
 import datetime
 import json
 import os
@@ -152,6 +153,17 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
     assert spark == embedded | {"file": "parts"}
     assert spark["synthetic"]
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_a_notebook_checks_a_data_frame_of_its_own_session(session, extract, tmp_path):
+    pq.write_table(pq.read_table(extract / "extract.parquet").slice(0, 300), tmp_path / "extract")
+    on_spark = dnapredict.check(session.read.parquet(str(tmp_path / "extract")))
+    expected = dnapredict.check(pq.read_table(tmp_path / "extract"))
+    assert (on_spark.rows, on_spark.kept, on_spark.usable) == (300, expected.kept, expected.usable)
+    assert 0 < on_spark.kept < 300
+    assert on_spark.rejections.equals(expected.rejections)
+    assert dataclasses.replace(on_spark.report, file="") == dataclasses.replace(expected.report, file="")
+    assert on_spark.rejected.empty
 
 
 def test_an_access_report_has_the_figures_of_one_machine(extract, session, tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.data.validation.checked import NOTHING_REJECTED, Checked, CheckedExtract, Rejection, require_sound
 from dnapredict.data.validation.spark_check import check_on_spark as validated_on_spark
 from dnapredict.pipeline.run_inputs import checked_extract, checked_lists, contract_sentences
-from dnapredict.pipeline.spark_verbs import rows_on_spark, source_name
 from dnapredict.quality.check_report import report_of, require_free, write_report
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import patient_number_sentences, unknown_value_sentences, word_sentences
@@ -146,6 +145,9 @@ def check_on_spark(
     UsageError, DataError, ConfigurationError, StoreError
         As `check`; also if Spark, Java or a package is missing, or Spark stops.
     """
+    # It loads what scores: three seconds that a check on one machine must not take.
+    from dnapredict.pipeline.spark_verbs import rows_on_spark, source_name
+
     if out is not None:
         require_free(out)
     with spark_engine() as engine:

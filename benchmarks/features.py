@@ -22,7 +22,7 @@ import duckdb
 from dnapredict.config.training_config import TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.features.factors import factor_register
-from dnapredict.features.matrix import Past, build
+from dnapredict.features.matrix import Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.pipeline.run_inputs import checked_extract
 from dnapredict.synthetic.simulation import simulate
@@ -120,7 +120,7 @@ def matrix(path: Path) -> dict[str, float]:
         began = time.perf_counter()
         checked = checked_extract(path, workspace)
         read = time.perf_counter()
-        build(
+        asked = question(
             checked.rows,
             Past.of(checked.rows, clock=clock, workspace=workspace),
             factors=factors,
@@ -128,8 +128,8 @@ def matrix(path: Path) -> dict[str, float]:
             outcomes=LabelRule(("3", "7")),
             extra_columns=(),
             order_by=["appointment_id"],
-            workspace=workspace,
         )
+        workspace.fetch(asked)
         return {"check": read - began, "factors": time.perf_counter() - read}
 
 

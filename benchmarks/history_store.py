@@ -21,7 +21,7 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.prepared_queries import Engine, borrow_engine
 from dnapredict.data.validation import contract_check
 from dnapredict.features.factors import factor_register
-from dnapredict.features.matrix import build
+from dnapredict.features.matrix import question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.pipeline.run_inputs import checked_extract
@@ -61,7 +61,7 @@ def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) ->
     checked = contract_check.check(workspace.keep(appointments), workspace, source="list", future=True)
     points = workspace.materialise(checked.rows)
     began = time.perf_counter()
-    matrix = build(
+    asked = question(
         points,
         store.past(points, clock=CLOCK, workspace=workspace),
         factors=FACTORS,
@@ -69,10 +69,10 @@ def _answered(store: HistoryStore, appointments: pa.Table, workspace: Engine) ->
         outcomes=OUTCOMES,
         extra_columns=(),
         order_by=["row_number"],
-        workspace=workspace,
     )
+    matrix = workspace.fetch(asked)
     took = time.perf_counter() - began
-    assert matrix.table.num_rows == appointments.num_rows
+    assert matrix.num_rows == appointments.num_rows
     return took * 1000
 
 

@@ -9,7 +9,6 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +35,9 @@ def grown(cohort: Cohort, directions: list[int], *, leaves: int) -> tuple[Trees,
     settings = config.model.model_copy(update={"num_leaves": leaves})
     windows = split_by_time(cohort, config=config)
     fill = imputation_values(cohort.matrix[windows.train], enough=settings.min_child_samples)
-    filled = replace(cohort, matrix=impute(cohort.matrix, fill))
-    fit, later = filled.take(windows.fit), filled.take(windows.calibrate)
-    trees = Trees(fit_boosting(fit, later, recipe=BoostingSettings(settings, directions, config.seed)).booster, fill)
+    fit, later = cohort.take(windows.fit), cohort.take(windows.calibrate)
+    recipe = BoostingSettings(settings, directions, config.seed)
+    trees = Trees(fit_boosting(fit, later, recipe=recipe, fill=fill).booster, fill)
     tested = cohort.take(windows.test)
     risk = 1 / (1 + np.exp(-trees.margin(tested.matrix)))
     assert np.isfinite(log_odds(risk)).all()

@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import replace
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 from tests.unit.risk_worlds import CONFIG, QUICK, world
@@ -14,6 +15,7 @@ from dnapredict.config.training_config import SplitConfig, TrainingConfig
 from dnapredict.errors import NoEventsError
 from dnapredict.model.cohort import POPULATIONS
 from dnapredict.model.evaluate.risk_metrics import compute_metrics
+from dnapredict.model.fit.fitting import BoostingSettings, refit_boosting
 from dnapredict.model.fit.training import Training, train
 from dnapredict.model.risk_model import SplineLogistic
 from dnapredict.model.time_split import split_by_time
@@ -121,6 +123,23 @@ def test_an_unknown_value_of_a_factor_always_known_in_training_is_no_zero(traini
 def test_common_gaps_are_learned_and_rare_ones_filled():
     matrix = np.array([[1.0, 1.0, np.nan], [5.0, np.nan, np.nan], [np.nan, np.nan, np.nan]])
     assert np.array_equal(imputation_values(matrix, enough=2), [3.0, np.nan, np.nan], equal_nan=True)
+
+
+def test_trees_from_rows_in_parts_are_those_of_the_whole_matrix_byte_for_byte(tmp_path):
+    """LightGBM samples the rows that its bins are made from where there are more than 200,000."""
+    cohort = world(210_000)
+    gaps = np.array(cohort.matrix)
+    gaps[np.arange(len(gaps)) % 7 == 0, 1] = np.nan
+    gaps[11, 2] = np.nan
+    (tmp_path / "rows").write_bytes(gaps.tobytes())
+    stored = replace(cohort, matrix=np.memmap(tmp_path / "rows", np.float64, mode="r", shape=gaps.shape))
+    fill = imputation_values(gaps, enough=20)
+    recipe = BoostingSettings(CONFIG.model, FREE, seed=7)
+    in_parts = refit_boosting(stored, recipe=recipe, rounds=3, fill=fill).model_to_string()
+    whole = lgb.Dataset(impute(gaps, fill), cohort.dna, feature_name=list(cohort.factors))
+    parameters = recipe.parameters(rows=len(cohort))
+    del parameters["data_random_seed"]
+    assert in_parts == lgb.train(parameters, whole, num_boost_round=3).model_to_string()
 
 
 def test_a_factor_that_is_never_known_harms_nothing():

@@ -1,6 +1,9 @@
 """Options that several verbs share, and the objects that they are read into."""
 
-from collections.abc import Mapping
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +58,36 @@ EarlierLists = Annotated[
         "changed with the outcome; may be repeated.",
     ),
 ]
+
+
+_Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that the command may hold, such as 4GB; the rest goes to the temporary folder. By default half of "
+        "the machine's.",
+    ),
+]
+
+
+def takes_memory(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with the option `--memory`, which the engines of this process and of those that it starts read."""
+
+    @functools.wraps(verb)
+    def run(*given: object, memory: str | None = None, **named: object) -> None:
+        if memory is not None:
+            from dnapredict.data.engine.duckdb_engine import MEMORY_VARIABLE, memory_in_mb
+
+            memory_in_mb(memory)
+            os.environ[MEMORY_VARIABLE] = memory
+        verb(*given, **named)
+
+    signature = inspect.signature(verb)
+    option = inspect.Parameter("memory", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Memory)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    run.__annotations__ = {**verb.__annotations__, "memory": _Memory}
+    return run
 
 
 class EngineName(StrEnum):

@@ -15,6 +15,7 @@ from dnapredict.cli.doctor import doctor
 from dnapredict.cli.exit_handling import message_and_code
 from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train, versions
+from dnapredict.cli.options import takes_memory
 from dnapredict.cli.outcomes import outcomes
 from dnapredict.cli.serving import (
     create_key,
@@ -67,8 +68,9 @@ log_app = typer.Typer(help="The scoring log: verify, who, record, upgrade, prune
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
 _IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor)
+_OF_EXTRACTS = (check, access, features, train, audit, audit_counts, compare, refresh, score, outcomes, monitor, cycle)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
-    app.command()(_verb)
+    app.command()(takes_memory(_verb) if _verb in _OF_EXTRACTS else _verb)
 for _name, _key_verb in (
     ("create", create_key),
     ("link", link_key),

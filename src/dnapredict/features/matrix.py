@@ -1,8 +1,8 @@
 """The matrix of agreed factors: one row an appointment, as known when it is scored."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dnapredict.data.engine.duckdb_engine import BoundQuery, compiled, placeholder
+from dnapredict.data.engine.duckdb_engine import BoundQuery, Workspace, compiled, placeholder
 from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import StoreError
@@ -134,6 +134,7 @@ def _parts(
 _NEW_COUNTS: Final = frozenset(("rate_provider", "rate_place"))
 # Among fewer rows pairs are quick whatever they share, and to ask costs more than it saves.
 _FEW_ROWS: Final = 4_096
+_ROWS_AT_ONCE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -161,40 +162,62 @@ class Past:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Factors of appointments, one row each, with the extra columns that were asked for."""
+    """Factors of appointments, one row each, with the extra columns that were asked for.
+
+    Attributes
+    ----------
+    table
+        The extra columns, and the factors unless they are in a file.
+    stored
+        The factors of a matrix whose factors are in a file (`write_matrix`), as an (n, p) array that the system reads
+        from it.
+    """
 
     table: pa.Table
     factors: tuple[str, ...]
+    stored: NDArray[np.float64] | None = field(default=None, repr=False)
+
+    def take(self, rows: NDArray[np.bool_]) -> "Matrix":
+        """Some of the appointments; all of them are not copied."""
+        if rows.all():
+            return self
+        stored = None if self.stored is None else self.stored[rows]
+        return replace(self, table=self.table.filter(pa.array(rows)), stored=stored)
 
     @property
     def values(self) -> NDArray[np.float64]:
         """The factors as an (n, p) array, NaN where not known."""
+        if self.stored is not None:
+            return self.stored
         values = np.empty((self.table.num_rows, len(self.factors)))
         for position, name in enumerate(self.factors):
             values[:, position] = self.table[name].to_numpy(zero_copy_only=False)
         return values
 
 
-def build(
-    points: ir.Table,
-    past: Past,
+def write_matrix(
+    asked: BoundQuery,
+    file: IO[bytes],
     *,
     factors: Sequence[str],
-    clock: Clock,
-    outcomes: LabelRule,
-    extra_columns: Sequence[str],
-    order_by: Sequence[str],
-    workspace: Engine,
+    columns: Sequence[str],
+    keep: Callable[[Matrix], Matrix],
+    workspace: Workspace,
 ) -> Matrix:
-    """The matrix of `points` with the contract columns `extra_columns`, in the order of `order_by`.
+    """The rows of a `question` that `keep` keeps, with their factors in `file` and the other `columns` in memory.
 
-    One factor is one column of `Matrix.table`; a contract column of the same name as a factor
-    stands once, as the factor.
+    The file holds one row after another as 64-bit numbers, and must stay open while they are used.
     """
-    asked = question(
-        points, past, factors=factors, clock=clock, outcomes=outcomes, extra_columns=extra_columns, order_by=order_by
-    )
-    return Matrix(workspace.fetch(asked), tuple(factors))
+    names, parts = tuple(factors), []
+    for batch in workspace.stream(asked, rows=_ROWS_AT_ONCE):
+        part = keep(Matrix(pa.Table.from_batches([batch]), names))
+        file.write(part.values.data)
+        parts.append(part.table.select(list(columns)))
+    file.flush()
+    table = pa.concat_tables(parts)
+    shape = (table.num_rows, len(names))
+    # Nothing can be mapped of an empty file.
+    return Matrix(table, names, np.memmap(file, np.float64, mode="r", shape=shape) if all(shape) else np.empty(shape))
 
 
 def question(
@@ -207,7 +230,9 @@ def question(
     extra_columns: Sequence[str],
     order_by: Sequence[str],
 ) -> BoundQuery:
-    """The query for the table of that matrix, for callers that read it in parts.
+    """The query for the table of a matrix of `points` with the contract columns `extra_columns`, in that order.
+
+    One factor is one column; a contract column of the same name as a factor stands once, as the factor.
 
     Raises
     ------

@@ -159,7 +159,7 @@ COHORT_COLUMNS = ("patient_id", "starts_at", "outcome_code", "contacted", *GROUP
 def labelled(matrix: Matrix, *, outcomes: LabelRule) -> Matrix:
     """The appointments that were attended or missed; cancelled and future ones have no label."""
     known = pa.array([*outcomes.dna_codes, *outcomes.came_codes])
-    return Matrix(matrix.table.filter(pc.is_in(matrix.table["outcome_code"], known)), matrix.factors)
+    return matrix.take(pc.is_in(matrix.table["outcome_code"], known).to_numpy())
 
 
 def cohort_of(matrix: Matrix, *, outcomes: LabelRule, zone: str) -> Cohort:

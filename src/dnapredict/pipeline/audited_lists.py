@@ -76,8 +76,8 @@ class PastLists:
 
     def take(self, rows: Mask) -> "PastLists":
         """Some of the appointments."""
-        matrix = Matrix(self.matrix.table.filter(pa.array(rows)), self.matrix.factors)
-        return replace(self, matrix=matrix, has_outcome=self.has_outcome[rows], cancelled=self.cancelled[rows])
+        matrix, has_outcome, cancelled = self.matrix.take(rows), self.has_outcome[rows], self.cancelled[rows]
+        return replace(self, matrix=matrix, has_outcome=has_outcome, cancelled=cancelled)
 
     @property
     def judged(self) -> Matrix:

@@ -1,14 +1,16 @@
 """Train a model: the matrix of an extract, and the training on it."""
 
 import datetime
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
@@ -22,16 +24,17 @@ from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel, save
-from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
+from dnapredict.model.cohort import Cohort, cohort_of
 from dnapredict.model.fit.training import Training
 from dnapredict.model.fit.training import train as train_model
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
-from dnapredict.pipeline.run_inputs import checked_lists, matrix_of, sound_extract
+from dnapredict.pipeline.run_inputs import checked_lists, labelled_matrix, matrix_of, sound_extract
 from dnapredict.quality.label_checks import extract_label_faults, require_labels
 from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry import Registered, Registry
+from dnapredict.registry.tested_appointments import TrainingExtract
 
 # The first columns of a file of factors, by which it is recognised.
 FACTOR_KEYS: Final = ("appointment_id", "scored_at")
@@ -102,8 +105,57 @@ def train(
     DataError
         If too many rows are faulty, or the outcomes cannot be trained on (`quality.label_checks`).
     """
-    began = datetime.datetime.now(datetime.UTC)
-    config, register = setting.training, factor_register()
+    began, register = datetime.datetime.now(datetime.UTC), factor_register()
+    with tempfile.TemporaryFile() as file:  # without a name, so that none is left where the process is killed
+        given = _training_data(path, file, register, home=home, setting=setting, say=say, lists=lists)
+        say("Training, calibrating and testing in time")
+        training = train_model(
+            given.cohort,
+            config=setting.training,
+            directions=[register.factor(name).direction for name in given.cohort.factors],
+            calls=training_inputs.calls(),
+            study=training_inputs.study(home, path, setting),
+            on_trial=watch,
+        )
+    if training.tuned is not None:
+        say(str(training.tuned))
+    if training.leakage_warning:
+        say(f"ALARM: {training.leakage_warning}")
+    say("Storing the model and its record")
+    with temporary_folder() as temporary:
+        folder = temporary / "model"
+        release = given.checked.ingest.areas.release
+        origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
+        stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
+        files = training_inputs.reproduction(stored, setting)
+        registered = Registry(home).register(
+            folder, training, files=files, appointments=given.appointments, began=began
+        )
+    dropped = tuple(factor.name for factor in register.agreed if factor.name not in given.cohort.factors)
+    return Trained(registered, training, stored, given.checked, dropped)
+
+
+@dataclass(frozen=True)
+class _TrainingData:
+    """A checked extract as training needs it."""
+
+    checked: Checked
+    cohort: Cohort
+    appointments: TrainingExtract
+
+
+def _training_data(
+    path: Path,
+    file: IO[bytes],
+    register: FactorRegister,
+    *,
+    home: Path,
+    setting: Setting,
+    say: Say,
+    lists: Sequence[Path],
+) -> _TrainingData:
+    """Check the extract at `path`, and build its cohort, whose factors are in `file`."""
+    config, outcomes = setting.training, LabelRule(setting.training.dna_codes)
     with Workspace() as workspace:
         say("Reading the extract and holding it against the contract")
         checked = sound_extract(path, setting, workspace)
@@ -120,31 +172,6 @@ def train(
         if filled:
             say(filled)
         say("Building the factors as known when each appointment would have been scored")
-        matrix = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
-        outcomes = LabelRule(config.dna_codes)
+        matrix = labelled_matrix(checked, config, register, file=file, workspace=workspace)
         appointments = training_inputs.training_extract(checked, workspace, outcomes=outcomes)
-    say("Training, calibrating and testing in time")
-    cohort = cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone)
-    directions = [register.factor(name).direction for name in matrix.factors]
-    training = train_model(
-        cohort,
-        config=config,
-        directions=directions,
-        calls=training_inputs.calls(),
-        study=training_inputs.study(home, path, setting),
-        on_trial=watch,
-    )
-    if training.tuned is not None:
-        say(str(training.tuned))
-    if training.leakage_warning:
-        say(f"ALARM: {training.leakage_warning}")
-    say("Storing the model and its record")
-    with temporary_folder() as temporary:
-        folder = temporary / "model"
-        release = checked.ingest.areas.release
-        origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
-        stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
-        files = training_inputs.reproduction(stored, setting)
-        registered = Registry(home).register(folder, training, files=files, appointments=appointments, began=began)
-    dropped = tuple(factor.name for factor in register.agreed if factor.name not in matrix.factors)
-    return Trained(registered, training, stored, checked, dropped)
+    return _TrainingData(checked, cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone), appointments)

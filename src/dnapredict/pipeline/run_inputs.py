@@ -4,23 +4,25 @@ import difflib
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
-from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.duckdb_engine import BoundQuery, Workspace
 from dnapredict.data.readers import table_file
 from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked, CheckedExtract
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import fed_by
-from dnapredict.features.matrix import Matrix, Past, build
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS, Matrix, Past, question, write_matrix
 from dnapredict.features.scoring_clock import Clock, LabelRule
+from dnapredict.model.cohort import COHORT_COLUMNS, labelled
 
 _IN_TIME = ("starts_at", "appointment_id")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -133,10 +135,40 @@ def matrix_of(
     factors: tuple[str, ...] = (),
 ) -> Matrix:
     """The matrix of all valid rows in order of time: the agreed factors they have columns for, or only `factors`."""
-    clock = Clock.of(config)
     if register is not None:
-        factors = tuple(factor.name for factor in fed_by(register, checked.present))
-    return build(
+        factors = _factors(checked, register)
+    asked = _matrix_question(checked, config, factors, extra_columns=extra_columns, workspace=workspace)
+    return Matrix(workspace.fetch(asked), factors)
+
+
+def labelled_matrix(
+    checked: Checked, config: TrainingConfig, register: FactorRegister, *, file: IO[bytes], workspace: Workspace
+) -> Matrix:
+    """The matrix of the appointments that were attended or missed, in order of time, with its factors in `file`.
+
+    It has the columns that `cohort_of` reads.
+    """
+    factors, outcomes = _factors(checked, register), LabelRule(config.dna_codes)
+    asked = _matrix_question(checked, config, factors, extra_columns=COHORT_COLUMNS, workspace=workspace)
+    columns = tuple(dict.fromkeys(("appointment_id", LEAD_DAYS, PAST_APPOINTMENTS, *COHORT_COLUMNS)))
+    keep = partial(labelled, outcomes=outcomes)
+    return write_matrix(asked, file, factors=factors, columns=columns, keep=keep, workspace=workspace)
+
+
+def _factors(checked: Checked, register: FactorRegister) -> tuple[str, ...]:
+    return tuple(factor.name for factor in fed_by(register, checked.present))
+
+
+def _matrix_question(
+    checked: Checked,
+    config: TrainingConfig,
+    factors: tuple[str, ...],
+    *,
+    extra_columns: tuple[str, ...],
+    workspace: Workspace,
+) -> BoundQuery:
+    clock = Clock.of(config)
+    return question(
         checked.rows,
         Past.of(checked.rows, clock=clock, workspace=workspace),
         factors=factors,
@@ -144,7 +176,6 @@ def matrix_of(
         outcomes=LabelRule(config.dna_codes),
         extra_columns=(*extra_columns, *(name for name in _IN_TIME if name not in extra_columns)),
         order_by=_IN_TIME,
-        workspace=workspace,
     )
 
 

@@ -8,6 +8,7 @@ is kept beside its SQL, for an engine that does not read DuckDB's SQL. Overflow 
 import inspect
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from ibis.backends.duckdb import Backend
 from dnapredict.data.engine.interruption import interrupt_on_stop
 from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER
 from dnapredict.data.files.temporary_folder import temporary_folder
+from dnapredict.errors import UsageError
 
 
 def engine_function(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., ir.Value]:
@@ -90,6 +92,32 @@ def compiled(expression: Callable[..., ir.Table]) -> Callable[..., CompiledQuery
     return compile_once
 
 
+MEMORY_VARIABLE: Final = "DNAPREDICT_MEMORY"
+"""Environment variable with the memory that a command may hold, such as 4GB; otherwise half of the machine's."""
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)", re.IGNORECASE)
+_MB: Final = {"MB": 1, "GB": 1000}
+# With less the engine cannot hold the rows of one patient and one clinic, and its queries end.
+_LEAST_MB: Final = 500
+# Of DuckDB's own limit, which is four fifths of the machine's or container's memory: what makes a quarter of it.
+_QUARTER: Final = 0.25 / 0.8
+
+
+def memory_in_mb(size: str) -> int:
+    """A size such as 4GB or 750 MB, in millions of bytes.
+
+    Raises
+    ------
+    UsageError
+        If it is none, or less than a command needs.
+    """
+    found = _SIZE.fullmatch(size.strip())
+    mb = round(float(found[1]) * _MB[found[2].upper()]) if found else 0
+    if mb < _LEAST_MB:
+        raise UsageError(f"{size}: is no size of memory of at least {_LEAST_MB} MB. Write it as 4GB or 1500MB.")
+    return mb
+
+
 class Workspace:
     """A private DuckDB; closing it removes every table and every overflow file.
 
@@ -105,14 +133,19 @@ class Workspace:
         folder
             Folder for what does not fit into memory; otherwise the system's temporary folder.
         memory_limit
-            What the engine may hold before it goes to disk, such as "1GB"; otherwise most of the machine's.
+            What the engine may hold before it goes to disk, such as "1GB"; otherwise half of what the command may
+            hold (`MEMORY_VARIABLE`), since what it hands over is held beside it.
+
+        Raises
+        ------
+        UsageError
+            If the environment variable holds no size.
         """
         self._overflow = ExitStack()
         self._folder = self._overflow.enter_context(temporary_folder(folder))
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=str(self._folder))
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        if memory_limit:
-            self.backend.raw_sql(f"SET memory_limit = '{memory_limit}'")
+        self.backend.raw_sql(f"SET memory_limit = '{memory_limit or self._half_of_the_commands()}'")
         self._numbers = itertools.count(1)
         self._nameless: list[int] = []
         interrupt_on_stop(self)
@@ -124,6 +157,14 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _half_of_the_commands(self) -> str:
+        given = os.environ.get(MEMORY_VARIABLE)
+        if given:
+            return f"{memory_in_mb(given) // 2}MB"
+        ((own,),) = self.backend.con.sql("SELECT current_setting('memory_limit')").fetchall()
+        number, unit = own.split()
+        return f"{float(number) * _QUARTER:.3f} {unit}"
 
     def interrupt(self) -> None:
         """End the query that is running, from another thread; the thread that runs it gets an error."""

@@ -74,8 +74,9 @@ def _weights(cohort: Cohort, called: NDArray[np.bool_], windows: Windows) -> NDA
     if min(called[train].sum(), (~called[train]).sum()) < _FEWEST_CONTACTED:
         return weight
     # A weak penalty: a call list has a sharp threshold, and shrunken propensities would leave bias.
-    propensity = fit_splines(cohort.matrix[train], called[train], inverse_penalty=_PROPENSITY_PENALTY)
-    not_called = 1 - expit(propensity.margin(cohort.matrix[train]))
+    known = cohort.take(train)
+    propensity = fit_splines(known.matrix, called[train], inverse_penalty=_PROPENSITY_PENALTY)
+    not_called = 1 - expit(propensity.margin(known.matrix))
     weight[train] = np.minimum(1 / np.maximum(not_called, 1 / _LARGEST_WEIGHT), _LARGEST_WEIGHT)
     return weight
 
@@ -110,12 +111,22 @@ class BoostingSettings:
             "lambda_l2": self.settings.lambda_l2,
             "monotone_constraints": list(self.directions),
             "seed": self.seed,
+            # LightGBM derives it from `seed` for a matrix, and forgets to for a Sequence of more than 200,000 rows.
+            "data_random_seed": _data_seed(self.seed),
             "deterministic": True,
             # Without it LightGBM times both layouts and chooses one, so that two runs could differ in the last digits.
             "force_row_wise": True,
             "num_threads": training_threads(rows),
             "verbosity": -1,
         }
+
+
+def _data_seed(seed: int) -> int:
+    """The seed of the sample of rows that bins are made from, as LightGBM derives it from `seed`.
+
+    It is the first number of LightGBM's linear congruential generator, of 15 bits (`Config::Set`, `Random::NextShort`).
+    """
+    return ((214_013 * seed + 2_531_011) >> 16 & 0x7FFF) % 0x7FFF
 
 
 @dataclass(frozen=True)
@@ -127,14 +138,16 @@ class BoostingFit:
     iterations: tuple[float, ...]
 
 
-def fit_boosting(fit: Cohort, later: Cohort, *, recipe: BoostingSettings) -> BoostingFit:
+def fit_boosting(
+    fit: Cohort, later: Cohort, *, recipe: BoostingSettings, fill: NDArray[np.float64] | None = None
+) -> BoostingFit:
     """Boost trees on `fit` until the log loss on `later` has not fallen for `patience` rounds.
 
-    The matrices of both cohorts are imputed already.
+    `fill` is imputed in both cohorts (`imputation_values`).
     """
     settings, history = recipe.settings, _History()
-    data = _dataset(fit)
-    latest = lgb.Dataset(later.matrix, later.dna, weight=later.weight, reference=data)
+    data = _dataset(fit, fill)
+    latest = lgb.Dataset(_ImputedRows(later.matrix, fill), later.dna, weight=later.weight, reference=data)
     stop = lgb.early_stopping(settings.patience, verbose=False)
     booster = lgb.train(
         recipe.parameters(rows=len(fit)),
@@ -147,9 +160,11 @@ def fit_boosting(fit: Cohort, later: Cohort, *, recipe: BoostingSettings) -> Boo
     return BoostingFit(booster, booster.best_iteration, tuple(history["later"]["binary_logloss"]))
 
 
-def refit_boosting(cohort: Cohort, *, recipe: BoostingSettings, rounds: int) -> lgb.Booster:
+def refit_boosting(
+    cohort: Cohort, *, recipe: BoostingSettings, rounds: int, fill: NDArray[np.float64] | None = None
+) -> lgb.Booster:
     """Boost `rounds` trees on the whole cohort, without early stopping."""
-    return lgb.train(recipe.parameters(rows=len(cohort)), _dataset(cohort), num_boost_round=rounds)
+    return lgb.train(recipe.parameters(rows=len(cohort)), _dataset(cohort, fill), num_boost_round=rounds)
 
 
 def training_threads(rows: int) -> int:
@@ -160,8 +175,30 @@ def training_threads(rows: int) -> int:
 _History = dict[str, dict[str, list[float]]]
 
 
-def _dataset(cohort: Cohort) -> lgb.Dataset:
-    return lgb.Dataset(cohort.matrix, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))
+class _ImputedRows(lgb.Sequence):  # type: ignore[misc]  # LightGBM has no types
+    """The rows of a matrix with unknown values imputed, given to LightGBM some thousands at a time.
+
+    LightGBM puts them into bins, so that neither an imputed copy of the matrix nor, where it lies in a file
+    (`features.matrix.MatrixFile`), the matrix itself is held in memory. The bins, and so the trees, are those that the
+    whole matrix gives.
+    """
+
+    batch_size = 65_536
+
+    def __init__(self, matrix: NDArray[np.float64], fill: NDArray[np.float64] | None) -> None:
+        self._matrix, self._fill = matrix, fill
+
+    def __len__(self) -> int:
+        return len(self._matrix)
+
+    def __getitem__(self, rows: int | slice | list[int]) -> NDArray[np.float64]:
+        part = np.asarray(self._matrix[rows])
+        return part if self._fill is None else impute(part, self._fill)
+
+
+def _dataset(cohort: Cohort, fill: NDArray[np.float64] | None) -> lgb.Dataset:
+    rows = _ImputedRows(cohort.matrix, fill)
+    return lgb.Dataset(rows, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))
 
 
 _REFIT_ABOVE: Final = 0.05
@@ -177,12 +214,11 @@ def fit_tree_model(
     """
     known = cohort.take(windows.train)
     fill = imputation_values(known.matrix, enough=recipe.settings.min_child_samples)
-    filled = replace(known, matrix=impute(known.matrix, fill))
-    fit, later = (filled.take(window[windows.train]) for window in (windows.fit, windows.calibrate))
-    growth = fit_boosting(fit, later, recipe=recipe)
+    fit, later = (known.take(window[windows.train]) for window in (windows.fit, windows.calibrate))
+    growth = fit_boosting(fit, later, recipe=recipe, fill=fill)
     model = _calibrated(Trees(growth.booster, fill), cohort, windows, seed=recipe.seed)
     if windows.calibrate.sum() > _REFIT_ABOVE * windows.train.sum():
-        booster = refit_boosting(filled, recipe=recipe, rounds=growth.rounds)
+        booster = refit_boosting(known, recipe=recipe, rounds=growth.rounds, fill=fill)
         model = replace(model, form=Trees(booster, fill))
     return model, growth.iterations
 

@@ -85,9 +85,9 @@ def _lightgbm_default(cohort: Cohort, windows: Windows, *, seed: int) -> NDArray
         "num_threads": training_threads(len(rows)),
     }
     booster = lgb.train(settings, lgb.Dataset(cohort.matrix[rows], cohort.dna[rows]), _DEFAULT_ROUNDS)
-    later = windows.calibrate | windows.test
-    margin = np.zeros(len(cohort))
-    margin[later] = Trees(booster, fill=_NO_IMPUTATION).margin(cohort.matrix[later])
+    trees, margin = Trees(booster, fill=_NO_IMPUTATION), np.zeros(len(cohort))
+    for window in (windows.calibrate, windows.test):
+        margin[window] = trees.margin(cohort.take(window).matrix)
     return _calibrated(margin, cohort, windows)
 
 

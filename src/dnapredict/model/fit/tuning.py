@@ -21,7 +21,7 @@ from dnapredict.model.evaluate.risk_metrics import row_losses
 from dnapredict.model.fit.calibration import fit_platt
 from dnapredict.model.fit.fitting import BoostingSettings, fit_boosting
 from dnapredict.model.time_split import Fold, Windows, rolling_folds
-from dnapredict.model.tree_ensemble import Trees, imputation_values, impute
+from dnapredict.model.tree_ensemble import Trees, imputation_values
 
 if TYPE_CHECKING:
     import optuna
@@ -149,8 +149,7 @@ class _CrossValidatedLoss:
     def _of(self, fold: Fold, recipe: BoostingSettings) -> NDArray[np.float64]:
         fit, later, held = (self._cohort.take(rows) for rows in (fold.fit, fold.later, fold.held))
         fill = imputation_values(fit.matrix, enough=recipe.settings.min_child_samples)
-        filled = [replace(part, matrix=impute(part.matrix, fill)) for part in (fit, later)]
-        trees = Trees(fit_boosting(*filled, recipe=recipe).booster, fill)
+        trees = Trees(fit_boosting(fit, later, recipe=recipe, fill=fill).booster, fill)
         risk = fit_platt(later.dna, trees.margin(later.matrix)).probability(trees.margin(held.matrix))
         return row_losses(held.dna, risk)
 

@@ -131,15 +131,17 @@ def test_trees_from_rows_in_parts_are_those_of_the_whole_matrix_byte_for_byte(tm
     gaps = np.array(cohort.matrix)
     gaps[np.arange(len(gaps)) % 7 == 0, 1] = np.nan
     gaps[11, 2] = np.nan
+    rare = np.arange(len(gaps)) % 2_000 == 0  # too few to be a leaf: no tree may be split by it
+    gaps = np.column_stack([gaps, rare])
     (tmp_path / "rows").write_bytes(gaps.tobytes())
-    stored = replace(cohort, matrix=np.memmap(tmp_path / "rows", np.float64, mode="r", shape=gaps.shape))
+    matrix = np.memmap(tmp_path / "rows", np.float64, mode="r", shape=gaps.shape)
+    stored = replace(cohort, matrix=matrix, factors=(*cohort.factors, "rare"))
     fill = imputation_values(gaps, enough=20)
-    recipe = BoostingSettings(CONFIG.model, FREE, seed=7)
+    settings = CONFIG.model.model_copy(update={"min_child_samples": 300})
+    recipe = BoostingSettings(settings, (*FREE, 0), seed=7)
     in_parts = refit_boosting(stored, recipe=recipe, rounds=3, fill=fill).model_to_string()
-    whole = lgb.Dataset(impute(gaps, fill), cohort.dna, feature_name=list(cohort.factors))
-    parameters = recipe.parameters(rows=len(cohort))
-    del parameters["data_random_seed"]
-    assert in_parts == lgb.train(parameters, whole, num_boost_round=3).model_to_string()
+    whole = lgb.Dataset(impute(gaps, fill), cohort.dna, feature_name=list(stored.factors))
+    assert in_parts == lgb.train(recipe.parameters(rows=len(cohort)), whole, num_boost_round=3).model_to_string()
 
 
 def test_a_factor_that_is_never_known_harms_nothing():

@@ -111,22 +111,12 @@ class BoostingSettings:
             "lambda_l2": self.settings.lambda_l2,
             "monotone_constraints": list(self.directions),
             "seed": self.seed,
-            # LightGBM derives it from `seed` for a matrix, and forgets to for a Sequence of more than 200,000 rows.
-            "data_random_seed": _data_seed(self.seed),
             "deterministic": True,
             # Without it LightGBM times both layouts and chooses one, so that two runs could differ in the last digits.
             "force_row_wise": True,
             "num_threads": training_threads(rows),
             "verbosity": -1,
         }
-
-
-def _data_seed(seed: int) -> int:
-    """The seed of the sample of rows that bins are made from, as LightGBM derives it from `seed`.
-
-    It is the first number of LightGBM's linear congruential generator, of 15 bits (`Config::Set`, `Random::NextShort`).
-    """
-    return ((214_013 * seed + 2_531_011) >> 16 & 0x7FFF) % 0x7FFF
 
 
 @dataclass(frozen=True)
@@ -196,9 +186,20 @@ class _ImputedRows(lgb.Sequence):  # type: ignore[misc]  # LightGBM has no types
         return part if self._fill is None else impute(part, self._fill)
 
 
+class _Dataset(lgb.Dataset):  # type: ignore[misc]
+    """A data set whose bins depend on all parameters of the training, whether its rows come in parts or as a matrix.
+
+    For rows in parts LightGBM leaves `seed` and `min_data_in_leaf` out, by which it samples rows for the bins and omits
+    factors that cannot be split.
+    """
+
+    def get_params(self) -> dict[str, Any]:
+        return dict(self.params or {})
+
+
 def _dataset(cohort: Cohort, fill: NDArray[np.float64] | None) -> lgb.Dataset:
     rows = _ImputedRows(cohort.matrix, fill)
-    return lgb.Dataset(rows, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))
+    return _Dataset(rows, cohort.dna, weight=cohort.weight, feature_name=list(cohort.factors))
 
 
 _REFIT_ABOVE: Final = 0.05

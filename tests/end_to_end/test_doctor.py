@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from benchmarks.filled_home import fill
 from tests.end_to_end.conftest import Run
-from tests.end_to_end.world import Trust
 from tests.service.test_log_databases import row
 
 from dnapredict.service.auth import api_keys
@@ -25,17 +23,9 @@ LONG_AGO = time.time() - 7_200
 
 
 @pytest.fixture(scope="module")
-def sound(trust: Trust, tmp_path_factory: pytest.TempPathFactory, dnapredict: Run) -> Path:
+def sound(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that holds all that a home can: calls, outcomes, a trial, a monitor's report."""
-    place = tmp_path_factory.mktemp("doctor")
-    shutil.copytree(trust.home, place / "home")
-
-    def command(*words: object) -> None:
-        done = dnapredict(*words)
-        assert done.returncode == 0, (words, done.stderr)
-
-    fill(place / "home", extract=trust.extract, weekly=trust.weekly, place=place, command=command)
-    return place / "home"
+    return Path(shutil.copytree(filled / "home", tmp_path_factory.mktemp("doctor") / "home"))
 
 
 @pytest.fixture

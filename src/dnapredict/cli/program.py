@@ -10,6 +10,7 @@ import typer
 
 from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
+from dnapredict.cli.backup import backup, restore
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.doctor import doctor
 from dnapredict.cli.exit_handling import message_and_code
@@ -66,7 +67,7 @@ log_app = typer.Typer(help="The scoring log: verify, who, record, upgrade, prune
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
-_IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor)
+_IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor, backup, restore)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(_verb)
 for _name, _key_verb in (

@@ -202,9 +202,8 @@ def test_a_link_made_while_the_clock_was_ahead_signs_nobody_in(
     home: Path, ada: api_keys.MadeKey, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
     with monkeypatch.context() as ahead:
-        ahead.setattr(
-            sign_in_links, "_now", lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-        )
+        made_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        ahead.setattr(sign_in_links, "_now", lambda: made_at)
         token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
     assert sign_in_links.find(home, token) is None
     assert sign_in_links.use(home, token) is None

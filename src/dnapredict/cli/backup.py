@@ -40,8 +40,9 @@ def restore(
 ) -> None:
     """Restore a backup to a new home, and check it.
 
-    All of it or nothing, into a home that does not exist yet or is empty. It accepts what the backup holds as the newest: what was recorded after it is lost, and the command says what to
-    compare. Each file is compared with its SHA-256 first.
+    All of it or nothing, into a home that does not exist yet or is empty. It accepts what the backup holds as the newest:
+    what was recorded after it is lost, and the command says what to compare. Each file is compared with its SHA-256
+    first.
 
     Example:  dnapredict restore /srv/backup/2026-11-30 --home /var/lib/dnapredict/home
     """

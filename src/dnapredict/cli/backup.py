@@ -40,7 +40,7 @@ def restore(
 ) -> None:
     """Restore a backup to a new home, and check it.
 
-    All of it or nothing, into a home that does not exist yet or is empty. It accepts what the backup holds as the newest:
+    All of it or nothing, into a home that does not exist yet or is empty. What the backup holds counts as the newest:
     what was recorded after it is lost, and the command says what to compare. Each file is compared with its SHA-256
     first.
 

@@ -22,10 +22,12 @@ from tests.service.test_log_databases import row
 
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys
+from dnapredict.service.home_checks import home_backup
 from dnapredict.service.home_checks.examination import examine
 from dnapredict.service.home_checks.home_backup import MANIFEST, back_up, restore
 from dnapredict.service.log.log_tables import ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,26 @@ def test_it_leaves_out_what_a_backup_would_keep_too_long_and_nothing_else(home: 
     kept = b"".join(files_of(backup).values())
     assert b"Zebra" not in kept
     assert all(path.stat().st_mode & 0o077 == 0 for path in (backup, *backup.rglob("lists"), *backup.rglob("keys")))
+
+
+def test_what_is_replaced_during_the_backup_is_in_it_with_its_mark(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = tmp_path / "used"
+    shutil.copytree(home, used)
+    store, copy, replaced = OutcomeStore(used), home_backup._copy_file, []
+
+    def copying(source: Path, target: Path) -> None:
+        copy(source, target)
+        if source.name == "outcomes" and not replaced:
+            replaced.append(store.read().slice(1))
+            store.write(replaced[0])
+
+    monkeypatch.setattr(home_backup, "_copy_file", copying)
+    back_up(used, tmp_path / "copy")
+    monkeypatch.undo()
+    restore(tmp_path / "copy", tmp_path / "again")
+    assert OutcomeStore(tmp_path / "again").read().equals(replaced[0])
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "added", "manifest changed", "manifest missing"])

@@ -4,6 +4,7 @@ Each case writes a file, keeps a copy, writes the file once more and puts the co
 """
 
 import datetime
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pytest
 from tests.service.test_log_databases import row
 from tests.spec.test_lost_files import TODAY, TRIAL
+from tests.unit.test_outcome_store import rows_of
 
-from dnapredict.data.files.newest_marks import FOLDER
+from dnapredict.data.files.newest_marks import FOLDER, NewestMark
 from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
@@ -22,6 +24,7 @@ from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 from dnapredict.worklist.calls.trial_register import TrialRegister
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
 Work = Callable[[Path], object]
 
@@ -63,6 +66,13 @@ CASES = (
     Case("lists/opt-outs.json", opted_out("1"), opted_out("2"), opted_out("3"), "opt-outs"),
     Case("scoring-log.db", logged, logged, read_log, "scoring-log"),
     Case("trial/register.db", allocated("1"), allocated("2"), allocated("3"), "trial-register"),
+    Case(
+        "outcomes/outcomes.parquet",
+        lambda home: OutcomeStore(home).write(rows_of("a")),
+        lambda home: OutcomeStore(home).write(rows_of("a", "b")),
+        lambda home: OutcomeStore(home).read(),
+        "outcomes",
+    ),
 )
 
 
@@ -119,6 +129,30 @@ def test_a_home_of_an_earlier_release_has_no_mark_and_is_read(case: Case, home: 
     case.read(home)
 
 
+def test_a_store_that_was_about_to_be_replaced_is_the_newest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the mark and the file: both files are accepted, and no older one."""
+    store = OutcomeStore(home)
+    store.write(rows_of("a"))
+    shutil.copy2(store.path, home.parent / "first")
+    store.write(rows_of("a", "b"))
+    with monkeypatch.context() as killed:
+        killed.setattr(NewestMark, "note", lambda *_: None)
+        killed.setattr(os, "replace", lambda source, target: replace(source, target, but=store.path))
+        with pytest.raises(KeyboardInterrupt):
+            store.write(rows_of("a", "b", "c"))
+    assert store.read().num_rows == 2
+    shutil.copy2(home.parent / "first", store.path)
+    with pytest.raises(StoreError, match="is an older copy"):
+        store.read()
+
+
+def replace(source: Path, target: Path, *, but: Path) -> None:
+    if target == but:
+        raise KeyboardInterrupt
+    source.rename(target)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.mark != "outcomes"], ids=lambda case: case.mark)
 def test_a_mark_that_was_written_before_the_process_was_killed_is_never_newer_than_the_file(
     case: Case, home: Path
 ) -> None:

@@ -31,13 +31,16 @@ class NewestState(StoredRecord):
     number
         Writes or entries, from 1.
     seal
-        The seal of the entry `number`; "" for a file without seals.
+        The seal of the entry `number`, or of a file that is replaced as a whole; "" for a file without seals.
+    before
+        The seal of a file as it was before it was replaced, while that is under way; "" otherwise.
     of
         Which database, without name or password, such as `db.example:5432/dnapredict`; "" for a file of the home.
     """
 
     number: int = Field(ge=0)
     seal: str = ""
+    before: str = ""
     of: str = ""
 
 
@@ -85,6 +88,18 @@ class NewestMark:
         """
         with contextlib.suppress(StoreError):
             write_private(self.path, state.model_dump_json(), durable=durable)
+
+    def announce(self, state: NewestState) -> None:
+        """Note the state that a file will have in a moment, with its seal `before`: both are the newest until then.
+
+        For a file that holds no count, because the same content must give the same bytes.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written: then the file must not be replaced.
+        """
+        write_private(self.path, state.model_dump_json())
 
     def forget(self) -> None:
         """Remove the mark of a file that is begun anew on purpose."""

@@ -30,6 +30,7 @@ from dnapredict.service.auth import api_keys
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 from dnapredict.worklist.files.list_files import CONTACTS, UNSCORED
+from dnapredict.worklist.follow_up.outcome_store import MARK as OUTCOMES_MARK
 
 MANIFEST: Final = "backup.json"
 """The file of a backup that names all others."""
@@ -38,6 +39,8 @@ MANIFEST: Final = "backup.json"
 # scoring log, MLflow and the head file name one of the ledger.
 _FIRST: Final = ("mlflow.db", "lists/calls.db", "tested/decisions.head")
 _LATER_PASSES: Final = 4
+# Names its file by a seal, so that both are copied until neither has changed.
+_BY_SEAL: Final = f"{NEWEST}/{OUTCOMES_MARK}"
 _SQLITE: Final = b"SQLite format 3\0"
 _SECONDS_TO_WAIT: Final = 30.0
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -173,17 +176,21 @@ def _require_new(target: Path, source: Path) -> None:
 
 
 def _copy_all(home: Path, target: Path) -> None:
-    first = [name for name in _paths_of(home) if name.startswith(f"{NEWEST}/") or name in _FIRST]
-    # The marks before all: a mark that is newer than its file would call the file an older copy.
+    first = [name for name in _paths_of(home) if _is_first(name)]
     copied: dict[str, _Signature | None] = {}
+    # The marks before all: a mark that is newer than its file would call the file an older copy.
     for name in sorted(first, key=lambda each: (not each.startswith(f"{NEWEST}/"), each)):
         _copy_changed(home, target, name, copied)
     for _ in range(1 + _LATER_PASSES):
-        rest = [name for name in _paths_of(home) if name not in first and not name.startswith(f"{NEWEST}/")]
+        rest = [name for name in _paths_of(home) if name not in first and (not _is_first(name) or name in _FIRST)]
         changes = sum(_copy_changed(home, target, name, copied) for name in rest)
         changes += _remove_vanished(home, target, copied)
         if not changes:
             return
+
+
+def _is_first(name: str) -> bool:
+    return name in _FIRST or (name.startswith(f"{NEWEST}/") and name != _BY_SEAL)
 
 
 def _copy_changed(home: Path, target: Path, name: str, copied: dict[str, _Signature | None]) -> int:

@@ -4,6 +4,7 @@ Each case writes a file, keeps a copy, writes the file once more and puts the co
 """
 
 import datetime
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -16,16 +17,20 @@ from tests.service.test_log_databases import row
 from tests.spec.test_lost_files import TODAY, TRIAL
 from tests.unit.test_outcome_store import rows_of
 
+from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.data.files.newest_marks import FOLDER, NewestMark
 from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
+NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
+LIST = "0123456789abcdef"
 Work = Callable[[Path], object]
 
 
@@ -240,3 +245,34 @@ def test_a_damaged_mark_of_a_revocation_lets_nobody_in(home: Path) -> None:
     path.write_bytes(before)
     (home / "revoked-keys" / made.key.key_id).write_bytes(b"")
     assert KeyRing(home).holder(made.token) is None
+
+
+def handed_over(home: Path, line: int) -> None:
+    assignments.assign(home, LIST, assignments.Assignment(to="A. Clerk", by="B. Lead", at=NOW, lines=(line,)))
+
+
+def test_an_older_copy_of_hand_overs_is_refused_until_its_mark_is_removed_or_lines_are_handed_over(home: Path) -> None:
+    handed_over(home, 1)
+    path = home / "lists" / f"{LIST}.assigned"
+    before = path.read_bytes()
+    handed_over(home, 2)
+    path.write_bytes(before)
+    with pytest.raises(StoreError, match=r"assigned: is an older copy"):
+        assignments.assigned(home, LIST)
+    assert any("is an older copy" in each for each in assignments.damaged(home))
+    mark_of(path).unlink()
+    assert set(assignments.assigned(home, LIST)) == {1}
+    handed_over(home, 3)
+    path.write_bytes(before)
+    handed_over(home, 4)  # replaces what cannot be used, as of a damaged file
+    assert set(assignments.assigned(home, LIST)) == {4}
+
+
+def test_hand_overs_of_an_earlier_release_are_read(home: Path) -> None:
+    handed_over(home, 1)
+    path = home / "lists" / f"{LIST}.assigned"
+    stored = json.loads(path.read_text())
+    del stored["writes"]
+    path.write_text(json.dumps(stored))
+    mark_of(path).write_text("The file of this name without .made was written in this home.\n")
+    assert set(assignments.assigned(home, LIST)) == {1}

@@ -5,13 +5,14 @@
 #   make test     run every test
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
+#   make sbom     write what each lock installs, with hashes, as CycloneDX: build/sbom/*.cdx.json
 #   make lock     update the four lock files (UPGRADE=--upgrade takes newer releases)
 #   make clean    remove the virtual environment and caches
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock openmp clean
+.PHONY: help demo test check bench sbom lock openmp clean
 # A shell that forbids bytecode would make each of the many processes of the tests compile dnapredict again.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -58,6 +59,17 @@ check: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@mkdir -p benchmarks/out
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
+# The locks of what runs, not of what tests. The tool checks each document against the standard's schema, and leaves out
+# what differs between two runs, such as the time.
+SBOM_OF := requirements.lock serving/serve.lock serving/postgres.lock
+sbom: $(VENV)/.installed-test
+	@mkdir -p build/sbom
+	@for lock in $(SBOM_OF); do \
+		$(BIN)/python -W ignore -m cyclonedx_py requirements $$lock --pyproject pyproject.toml --mc-type application \
+			--output-reproducible --validate --output-file build/sbom/$$(basename $$lock .lock).cdx.json || exit 1; \
+	done
+	@ls build/sbom/*.cdx.json
 
 # Both stamps depend on pyproject.toml, since an editable installation copies its entry points.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made

@@ -5,7 +5,8 @@ process, none prints a traceback, and none changes an answer in silence. Each ru
 goes through one door in a child process that is forked from this one, which went through every door once and has loaded
 and compiled what they need. Every file has its turn; one that differs between two moments of the home is often replaced
 by its older copy. The door `doctor` says which damages `dnapredict doctor` names.
-`python -m benchmarks.home_faults [--runs 1000] [--seed 1] [--world DIR] [--jobs 2] [--minutes 14]`; a world is made
+`python -m benchmarks.home_faults [--runs 1000] [--seed 1] [--world DIR] [--jobs 2] [--minutes 14]`, with `--files` and
+`--damage` of some files and one damage only; a world is made
 once and kept in DIR if that is given. It ends after so many minutes with the runs that are done by then.
 """
 
@@ -458,15 +459,24 @@ def files_of(world: World) -> list[str]:
     return [str(path.relative_to(world.place)) for path in sorted(of) if path.stat().st_size]
 
 
-def drawn(world: World, runs: int, *, seed: int, doors: dict[str, float]) -> list[Run]:
-    """Runs over all files in turn, in an order by chance, each with a damage and a door by chance."""
+def drawn(
+    world: World, runs: int, *, seed: int, doors: dict[str, float], pattern: str = "", damage: str | None = None
+) -> list[Run]:
+    """Runs over all files in turn, in an order by chance, each with a damage and a door by chance.
+
+    With a `pattern` (regular expression) of the files and a `damage` only those; older copies are of files that have
+    another one.
+    """
     chance = random.Random(seed)  # noqa: S311 - no secret
     files: list[str] = []
+    every = [file for file in files_of(world) if re.search(pattern, file)]
+    if damage == OLDER:
+        every = [file for file in every if has_changed(world, file)]
     while len(files) < runs:
-        files += chance.sample(every := files_of(world), len(every))
+        files += chance.sample(every, len(every))
     chosen = chance.choices(list(doors), weights=list(doors.values()), k=runs)
     changed = {file for file in every if has_changed(world, file)}
-    damages = [[*DAMAGES, *([OLDER] * 4 if file in changed else [])] for file in files[:runs]]
+    damages = [[damage] if damage else [*DAMAGES, *([OLDER] * 4 if file in changed else [])] for file in files[:runs]]
     return [
         Run(number, file, chance.choice(possible), door)
         for number, (file, possible, door) in enumerate(zip(files[:runs], damages, chosen, strict=True))
@@ -626,6 +636,8 @@ def main() -> None:
     asked.add_argument("--jobs", type=int, default=2)
     asked.add_argument("--minutes", type=float, default=14, help="end after so long with the runs done by then")
     asked.add_argument("--doors", nargs="*", choices=list(DOORS), default=list(DOORS))
+    asked.add_argument("--files", default="", metavar="REGEX", help="only files whose path has this")
+    asked.add_argument("--damage", choices=[*DAMAGES, OLDER], help="only this damage")
     asked.add_argument("--world", type=Path)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -646,7 +658,8 @@ def main() -> None:
 def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Counts by door, each run that is neither the same nor refused, and the files that `doctor` does not check."""
     until = time.monotonic() + 60 * given.minutes
-    runs = drawn(world, given.runs, seed=given.seed, doors={door: WEIGHTS[door] for door in given.doors})
+    doors_by_weight = {door: WEIGHTS[door] for door in given.doors}
+    runs = drawn(world, given.runs, seed=given.seed, doors=doors_by_weight, pattern=given.files, damage=given.damage)
     doors = sorted({run.door for run in runs})
     how = {"seed": given.seed, "jobs": given.jobs, "folder": folder, "until": until}
     # Each door twice undamaged: what differs between the two cannot be told from a fault.

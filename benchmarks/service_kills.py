@@ -173,7 +173,7 @@ class Soak:
     async def _uploads(self) -> None:
         async with session() as asking:
             while time.monotonic() < self._until:
-                content = form(_as_csv(appointments(ROWS_OF_A_LIST, seed=random.getrandbits(32))))
+                content = form(as_csv(appointments(ROWS_OF_A_LIST, seed=random.getrandbits(32))))
                 content = content.replace(b"week.xlsx", b"week.csv")
                 scored = await self._ask(
                     asking, "upload", "/v1/lists", content, type_="multipart/form-data; boundary=x"
@@ -210,7 +210,8 @@ class Soak:
         return found
 
 
-def _as_csv(request: bytes) -> bytes:
+def as_csv(request: bytes) -> bytes:
+    """The appointments of a request as a CSV file."""
     rows = json.loads(request)["appointments"]
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     return "\n".join(lines).encode()

@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         home = made_home(Path(place), *sys.argv[2:3])
         with ours(home) as served:
-            asyncio.run(_clients(served, seconds=3))
+            asyncio.run(clients(served, seconds=3))
             found = measured(served, seconds=seconds)
     text = json.dumps(found, indent=1)
     Path("benchmarks/out").mkdir(parents=True, exist_ok=True)
@@ -132,8 +132,8 @@ async def _steady_scores(asking: Any, served: Served, *, seconds: float) -> Answ
 
 def measured(served: Served, *, seconds: float) -> dict[str, object]:
     """The knee, the crowd at ten times of it with health checks meanwhile, and the calm after it."""
-    before, rate = asyncio.run(_clients(served, seconds=KNEE_SECONDS))
-    alone, _ = asyncio.run(_clients(served, seconds=CALM_SECONDS, clients=1))
+    before, rate = asyncio.run(clients(served, seconds=KNEE_SECONDS))
+    alone, _ = asyncio.run(clients(served, seconds=CALM_SECONDS, clients=1))
     lives = mp.get_context("spawn").Queue()
     health = mp.get_context("spawn").Process(target=live, args=(served.port, seconds + 2, lives))
     health.start()
@@ -141,7 +141,7 @@ def measured(served: Served, *, seconds: float) -> dict[str, object]:
     times = lives.get(timeout=seconds + 30)
     health.join()
     asyncio.run(asyncio.sleep(CALM_SECONDS))
-    after, _ = asyncio.run(_clients(served, seconds=CALM_SECONDS, clients=1))
+    after, _ = asyncio.run(clients(served, seconds=CALM_SECONDS, clients=1))
     return {
         "knee_a_second": round(rate, 1),
         "at_the_knee": before.figures(),
@@ -153,7 +153,7 @@ def measured(served: Served, *, seconds: float) -> dict[str, object]:
     }
 
 
-async def _clients(served: Served, *, seconds: float, clients: int = CLIENTS) -> tuple[Answers, float]:
+async def clients(served: Served, *, seconds: float, clients: int = CLIENTS) -> tuple[Answers, float]:
     """What clients that wait for their answers meet, and how many answers a second they have."""
     answers, until = Answers(), time.perf_counter() + seconds
 

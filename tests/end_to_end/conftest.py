@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks.filled_home import fill
 from tests.end_to_end.world import Trust, made_once, weekly_list
 from tests.unit.registry_homes import copy_of
 
@@ -53,6 +54,21 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     made, place = made_once("trust", make_trust, tmp_path_factory), tmp_path_factory.mktemp("trust")
     home, trained = (copy_of(made / name, place / name) for name in ("home", "trained"))
     return Trust(home, made / "extract.parquet", made / "weekly.parquet", trained, made / "training.json")
+
+
+@pytest.fixture(scope="session")
+def filled(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `home`, which holds all that a home can, `key`, and the configuration of the home's trial.
+
+    Tests copy the home and write to none of it.
+    """
+
+    def make(place: Path) -> None:
+        copy_of(trust.home, place / "home")
+        token = fill(place / "home", extract=trust.extract, weekly=trust.weekly, place=place, command=must_succeed)
+        (place / "key").write_text(token, encoding="utf-8")
+
+    return made_once("filled", make, tmp_path_factory)
 
 
 def make_trust(place: Path) -> None:

@@ -11,28 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from benchmarks.filled_home import fill
 from tests.end_to_end.conftest import Run
-from tests.end_to_end.world import Trust
+from tests.service.test_log_databases import row
 
+from dnapredict.service.auth import api_keys
 from dnapredict.service.home_checks.examination import CHECKS, examine, mend
+from dnapredict.service.log.scoring_log import ScoringLog
 
 Plant = Callable[[Path], None]
 LONG_AGO = time.time() - 7_200
 
 
 @pytest.fixture(scope="module")
-def sound(trust: Trust, tmp_path_factory: pytest.TempPathFactory, dnapredict: Run) -> Path:
+def sound(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that holds all that a home can: calls, outcomes, a trial, a monitor's report."""
-    place = tmp_path_factory.mktemp("doctor")
-    shutil.copytree(trust.home, place / "home")
-
-    def command(*words: object) -> None:
-        done = dnapredict(*words)
-        assert done.returncode == 0, (words, done.stderr)
-
-    fill(place / "home", extract=trust.extract, weekly=trust.weekly, place=place, command=command)
-    return place / "home"
+    return Path(shutil.copytree(filled / "home", tmp_path_factory.mktemp("doctor") / "home"))
 
 
 @pytest.fixture
@@ -144,6 +137,23 @@ def one_opt_out_changed(home: Path) -> None:
     connection.close()
 
 
+def older_log(home: Path) -> None:
+    """The log of before the last sign-in, put back."""
+    path = home / "scoring-log.db"
+    before = path.read_bytes()
+    log = ScoringLog(home)
+    log.write([row()])
+    log.close()
+    path.write_bytes(before)
+
+
+def revoked_key_put_back(home: Path) -> None:
+    path = only(home, "keys/*.json")
+    before = path.read_bytes()
+    api_keys.revoke(home, path.stem)
+    path.write_bytes(before)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A planted fault: what `doctor` names, and what it mends."""
@@ -189,6 +199,10 @@ FAULTS = (
     Fault("the registry is damaged", written("mlflow.db", "no database" * 999), r"mlflow\.db: cannot be read"),
     Fault("a model is changed", changed("mlruns/models/*/artifacts/artifacts/*/calibration.json"), "model is damaged"),
     Fault("a manifest is changed", changed("mlruns/models/*/artifacts/artifacts/*/manifest.json"), "does not hold the"),
+    Fault(
+        "a model card is cut", written("mlruns/*/artifacts/model-card.md", "# Risk"), "the model card is missing, or"
+    ),
+    Fault("a copy of a card is cut", written("models/cards/1.md", "# Risk"), "is not the current card", mended=True),
     Fault("a signed report is changed", changed("mlruns/*/artifacts/audits/*/report.html"), r"report\.html: missing"),
     Fault("what was tested is lost", removed("tested/coverage/*"), "tested/coverage/.+: missing, or not as written"),
     Fault("a test set is damaged", changed("tested/*.parquet"), r"tested/\w+\.parquet: (is damaged|cannot be read)"),
@@ -219,6 +233,8 @@ FAULTS = (
     Fault("the calls database is lost", removed("lists/calls.db"), "cannot be used: it is missing", mended=True),
     Fault("the calls database is damaged", written("lists/calls.db", "x" * 9_999), "it is damaged", mended=True),
     Fault("an opt-out is changed", one_opt_out_changed, "cannot be used: it is damaged", mended=True),
+    Fault("the log is an older copy", older_log, r"scoring-log\.db: is an older copy"),
+    Fault("a revoked key is back", revoked_key_put_back, r"keys/\w+\.json: is an older copy", mended=True),
     # Outcomes and trial.
     Fault("outcomes are damaged", changed("outcomes/outcomes.parquet"), r"outcomes\.parquet: is damaged"),
     Fault("outcomes are lost", removed("outcomes/outcomes.parquet"), "the outcome store is missing"),

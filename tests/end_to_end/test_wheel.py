@@ -1,5 +1,7 @@
 """The built package works outside the checkout: it carries its configuration, templates and page."""
 
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,12 +13,16 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("training/config.toml", "training/factors.toml", "fairness/policy.toml", "serving/worklist.toml")
 
 
+def built(source: Path, out: Path, target: str = "wheel", **environment: str) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(out)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, env=os.environ | environment)
+    (path,) = out.iterdir()
+    return path
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return next(out.glob("*.whl"))
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +58,22 @@ def test_configuration_is_found_and_is_the_checkouts_own(name: str, installed: P
 def test_every_mapping_is_shipped(installed: Path):
     shipped = {path.name for path in (installed / "dnapredict/defaults/training/mappings").iterdir()}
     assert shipped >= {path.name for path in (ROOT / "training/mappings").glob("*.toml")} > set()
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_two_builds_in_different_folders_at_different_times_are_the_same_bytes(target: str, tmp_path: Path):
+    """A release can be built again and compared: dates, permissions and order of the sources change nothing."""
+    kept = shutil.ignore_patterns(".git", ".venv", "__pycache__", "build", "dist", "out", ".*_cache", ".hypothesis")
+    made = []
+    for place, umask, date in (("first", 0o022, 1_000_000_000), ("second/deeper", 0o077, 1_100_000_000)):
+        source, out = tmp_path / place, tmp_path / place.replace("/", "-") / "out"
+        before = os.umask(umask)
+        try:
+            shutil.copytree(ROOT, source, ignore=kept, copy_function=shutil.copyfile)
+            for path in source.rglob("*"):
+                os.utime(path, (date, date))
+            made.append(built(source, out, target, SOURCE_DATE_EPOCH="1700000000", PYTHONHASHSEED=str(umask)))
+        finally:
+            os.umask(before)
+    assert made[0].name == made[1].name
+    assert made[0].read_bytes() == made[1].read_bytes()

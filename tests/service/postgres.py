@@ -1,6 +1,8 @@
 """A real PostgreSQL server for tests: its own data, on a port of this machine, gone afterwards."""
 
+import contextlib
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.service.process import free_port
 
@@ -44,6 +47,34 @@ class Server:
 
     def stop(self) -> None:
         self._run(["pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop"])
+
+    def kill(self) -> None:
+        """Kill the server and all its processes at once, as a power cut does; `start` then recovers from its log."""
+        server = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:  # the server first, or it would notice that a child died, and end by itself
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=30)
+
+    def kill_backend(self, database: str, chance: random.Random) -> bool:
+        """Kill a process that serves a connection to `database`; the server then restarts all of them.
+
+        Returns whether there was one.
+        """
+        import psycopg
+
+        try:
+            with closing(psycopg.connect(self.address("postgres"), autocommit=True, connect_timeout=5)) as connection:
+                query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+                found = [pid for (pid,) in connection.execute(query, (database,)).fetchall()]
+        except psycopg.OperationalError:  # it is restarting just now
+            return False
+        if not found:
+            return False
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(chance.choice(found)).kill()
+        return True
 
     def remove(self) -> None:
         self.stop()

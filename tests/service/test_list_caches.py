@@ -135,6 +135,7 @@ def test_a_week_of_another_log_is_read_again(tmp_path: Path) -> None:
     log.close()
     assert not [*home.glob("scoring-log.db-*"), *other.glob("scoring-log.db-*")]
     (other / "scoring-log.db").replace(home / "scoring-log.db")
+    (home / "newest" / "scoring-log").unlink()  # on purpose
     assert [each.clinic for each in actions.of_week(today)] == ["EYE"]
 
 

@@ -129,7 +129,7 @@ def test_a_log_in_postgresql_is_upgraded_by_command_alone(tmp_path: Path, postgr
     assert log.upgrade() == ""
     log.write([row()])
     assert log.verify().entries == 1
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["newest"]
     log.close()
 
 

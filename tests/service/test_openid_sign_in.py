@@ -298,6 +298,44 @@ TOKENS: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
+STRENGTHS = [
+    ({"acr": "high", "amr": ["pwd", "mfa"]}, True),
+    ({"acr": "other", "amr": ["pwd", "mfa"]}, False),
+    ({"acr": "high", "amr": ["pwd"]}, False),
+    ({"acr": "high", "amr": "mfa"}, False),
+    ({"acr": "high"}, False),
+    ({"amr": ["mfa"]}, False),
+    ({"acr": ["high"], "amr": ["mfa"]}, False),
+    ({"acr": "high", "amr": [["mfa"]]}, False),
+]
+
+
+@pytest.mark.parametrize(("claims", "is_enough"), STRENGTHS)
+def test_a_person_without_the_factors_of_the_settings_is_not_signed_in(
+    home: Path, tmp_path: Path, issuer: LocalIssuer, claims: dict[str, Any], is_enough: bool
+) -> None:
+    secret = tmp_path / "client.secret"
+    secret.write_text(SECRET)
+    config = ServiceConfig(openid=settings(issuer, secret, acr_values=("high", "highest"), methods=("mfa",)))
+    issuer.spoil = lambda given: given | claims
+    with served_at(home, config) as client:
+        address = begin(client)
+        assert dict(parse_qsl(urlsplit(address).query))["acr_values"] == "high highest"
+        answer = back(client, issuer.authorize(address))
+        assert is_signed_in(client) == is_enough
+        assert (answer.status_code == 403) != is_enough
+        assert ("did not ask you for all the factors" in answer.text) != is_enough
+
+
+@pytest.mark.parametrize("claims", [{}, {"acr": "low", "amr": ["pwd"]}])
+def test_without_such_settings_the_issuer_decides_on_factors(
+    client: TestClient, issuer: LocalIssuer, claims: dict[str, Any]
+) -> None:
+    issuer.spoil = lambda given: given | claims
+    back(client, issuer.authorize(begin(client)))
+    assert is_signed_in(client)
+
+
 @pytest.mark.parametrize("spoil", TOKENS.values(), ids=TOKENS)
 def test_a_token_with_something_else_signs_nobody_in(client: TestClient, issuer: LocalIssuer, spoil) -> None:
     issuer.spoil = spoil

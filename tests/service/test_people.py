@@ -197,6 +197,30 @@ def test_a_link_does_not_work(
     assert shut.get(path, headers=OWN_CLICK, follow_redirects=False).status_code == 404
 
 
+@pytest.mark.parametrize("days", [1 / 24, 400], ids=["an hour", "400 days"])
+def test_a_link_made_while_the_clock_was_ahead_signs_nobody_in(
+    home: Path, ada: api_keys.MadeKey, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    with monkeypatch.context() as ahead:
+        made_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        ahead.setattr(sign_in_links, "_now", lambda: made_at)
+        token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
+    assert sign_in_links.find(home, token) is None
+    assert sign_in_links.use(home, token) is None
+
+
+def test_a_link_of_an_earlier_release_lasts_a_day_at_most(home: Path, ada: api_keys.MadeKey) -> None:
+    found = []
+    for days in (0.5, 400):
+        token = sign_in_links.create(home, ada.key.key_id).removeprefix(sign_in_links.LINK)
+        (path,) = (home / "sign-in" / "links").glob("*.json")
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+        path.write_text(json.dumps({"key_id": ada.key.key_id, "until": until.isoformat()}))
+        found.append(sign_in_links.find(home, token))
+        path.unlink()
+    assert found == [ada.key.key_id, None]
+
+
 def test_the_token_of_a_link_is_nowhere_in_the_home_and_old_ones_are_removed(
     home: Path, ada: api_keys.MadeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

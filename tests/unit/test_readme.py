@@ -36,6 +36,8 @@ VERBS = (
     "cycle",
     "versions",
     "doctor",
+    "backup",
+    "restore",
 )
 HEAVY = {
     "bentoml", "duckdb", "fairlearn", "ibis", "lightgbm", "matplotlib", "mlflow", "pandas", "pyarrow",

@@ -10,6 +10,7 @@ from tests.unit.test_risk_artefact import PROVENANCE
 
 from dnapredict.config.loading import load as load_config
 from dnapredict.config.training_config import Setting, TrainingConfig, Tuning
+from dnapredict.errors import StoreError
 from dnapredict.model.artefact import StoredModel, save
 from dnapredict.model.fit.training import Training, train
 from dnapredict.pipeline import training_inputs
@@ -129,3 +130,28 @@ def test_a_persons_words_cannot_break_the_cards_table(training, tmp_path):
     registry.rollback(signed_by="A. Okafor", why="too | high\nsince March")
     text = (tmp_path / "models" / "cards" / "2.md").read_text()
     assert "| Reason for going back | too \\| high since March |" in text
+
+
+@pytest.mark.parametrize("damage", [b"", b"# Risk of a missed appointment\n", None], ids=["emptied", "cut", "deleted"])
+def test_a_damaged_card_of_a_training_is_refused_and_copied_nowhere(home, registered, damage):
+    registry = Registry(home)
+    path = next((home / "mlruns").glob(f"{registered.run_id}/artifacts/model-card.md"))
+    before, copied = path.read_bytes(), (home / "models" / "cards" / "1.md").read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage)
+    try:
+        with pytest.raises(StoreError, match=r"model-card\.md: the model card is missing, or not as written"):
+            registry.card(registered.version)
+        registry.copy_card(registered.version)
+        assert (home / "models" / "cards" / "1.md").read_bytes() == copied
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_damaged_copy_of_a_card_changes_nothing_that_is_shown(home, registered):
+    registry, copy = Registry(home), home / "models" / "cards" / "1.md"
+    shown = registry.card(registered.version)
+    copy.write_text("")
+    assert registry.card(registered.version) == shown
+    assert not registry.has_copied_card(registered.version)
+    registry.copy_card(registered.version)
+    assert (registry.has_copied_card(registered.version), copy.read_text()) == (True, shown)

@@ -10,6 +10,7 @@ import typer
 
 from dnapredict import __version__
 from dnapredict.cli.audits import access, audit, audit_counts, monitor, sign
+from dnapredict.cli.backup import backup, restore
 from dnapredict.cli.data import check, demo, factors, features, simulate
 from dnapredict.cli.doctor import doctor
 from dnapredict.cli.exit_handling import message_and_code
@@ -67,7 +68,7 @@ log_app = typer.Typer(help="The scoring log: verify, who, record, upgrade, prune
 
 _DATA = (demo, simulate, check, access, factors, features)
 _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollback)
-_IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor)
+_IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor, backup, restore)
 _OF_EXTRACTS = (check, access, features, train, audit, audit_counts, compare, refresh, score, outcomes, monitor, cycle)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
     app.command()(takes_memory(_verb) if _verb in _OF_EXTRACTS else _verb)

@@ -116,7 +116,7 @@ def _role(word: str | None) -> "StaffRole":
 
 def link_key(
     key_id: Annotated[str, typer.Argument(help="The id of the key, as in 'keys list'.")],
-    minutes: Annotated[int, typer.Option(help="How long the link lasts.", min=1, max=1_440)] = 30,
+    minutes: Annotated[int, typer.Option(help="How long the link lasts.", min=1, max=1_440)] = 10,
     address: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:3000",
     home: Home = HOME,
 ) -> None:

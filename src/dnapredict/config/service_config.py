@@ -107,6 +107,9 @@ class OpenIdSignIn(Settings):
     `/sign-in/openid/return` as people's browsers reach it. `roles` maps words of `role_claim` to the roles of
     dnapredict. Without `client_secret_file`, the client is public and protected by PKCE alone. With
     `answers_name_issuer`, an answer that does not name the issuer (RFC 9207) is refused.
+
+    With `acr_values`, the issuer is asked for one of these levels of authentication, and a token without one of them is
+    refused (claim `acr`). With `methods`, a token must name each of them (claim `amr`), such as `mfa`.
     """
 
     authorize: Annotated[str, Field(min_length=1)]
@@ -121,6 +124,8 @@ class OpenIdSignIn(Settings):
     role_claim: str = "roles"
     roles: dict[str, Literal["clerk", "team lead", "reviewer", "administrator"]]
     answers_name_issuer: bool = False
+    acr_values: tuple[Annotated[str, Field(pattern=r"^\S+$")], ...] = ()
+    methods: tuple[Annotated[str, Field(pattern=r"^\S+$")], ...] = ()
 
     @field_validator("authorize", "token", "redirect")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.operating_system import is_root
 from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.fairness.report.easy_read import easy_read_page
@@ -78,7 +79,7 @@ def as_pdf(page: bytes, *, name: str) -> bytes:
 
 def _print(source: Path, out: Path, *, profile: Path) -> None:
     # As root, in containers, the browser's own sandbox cannot start; the page holds no script.
-    root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    root = ["--no-sandbox"] if is_root() else []
     command = [
         browser(),
         *_QUIET,

@@ -132,12 +132,23 @@ def readable_state(home: Path) -> MonitorState | None:
 
 
 def read_page(home: Path, state: MonitorState) -> str | None:
-    """The page of the run with that state; None if it is missing or is not the page of that run."""
+    """The page of the run with that state; None, which is logged, if it is missing or is not the page of that run."""
+    content = _page_of(home, state)
+    if content is None:
+        _LOG.warning("%s", _wrong_page(home))
+    return content
+
+
+def _page_of(home: Path, state: MonitorState) -> str | None:
     try:
         content = (home / FOLDER / _PAGE).read_bytes()
     except OSError:
         return None
     return content.decode() if hashlib.sha256(content).hexdigest() == state.page_sha256 else None
+
+
+def _wrong_page(home: Path) -> str:
+    return f"{home / FOLDER / _PAGE}: is not the page of the last monitor run. {_ADVICE}"
 
 
 def verify(home: Path) -> None:
@@ -149,5 +160,5 @@ def verify(home: Path) -> None:
         If either is damaged, or the page is missing.
     """
     state = read_state(home)
-    if state is not None and read_page(home, state) is None:
-        raise StoreError(f"{home / FOLDER / _PAGE}: is not the page of the last monitor run. {_ADVICE}")
+    if state is not None and _page_of(home, state) is None:
+        raise StoreError(_wrong_page(home))

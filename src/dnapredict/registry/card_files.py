@@ -1,14 +1,15 @@
 """Model cards in the home: `models/cards/<version>.md`, with the current status of the version.
 
-The card of a training is kept with its run and never changes. This one repeats its text and ends with the
-current audit, signature, promotion and rollback.
+The card of a training is kept with its run and never changes; the ledger of decisions holds its SHA-256. This one
+repeats its text and ends with the current audit, signature, promotion and rollback. It is a copy for people who read
+the home: what the page and Python show is made from the card of the run each time.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import StoreError
 
 CARDS: Final = Path("models") / "cards"
@@ -32,29 +33,49 @@ _STATUS_ROWS: Final = {
 }
 
 
-def card_of(home: Path, *, version: str) -> str:
-    """The current card of a version; "" where there is none.
+def run_card(home: Path, run_id: str) -> Path:
+    """The file of the card that was written at the training."""
+    return home / "mlruns" / run_id / "artifacts" / "model-card.md"
+
+
+def card_of(home: Path, *, version: str, run_id: str, tags: Mapping[str, str], sha256: str) -> str:
+    """The current card of a version: the card of its run and its current tags; "" where the run has none.
+
+    Parameters
+    ----------
+    sha256
+        Of the card of the run; "" for a training of an earlier release, which is believed.
 
     Raises
     ------
     StoreError
-        If it cannot be read.
+        If the card of the run cannot be read, is missing or was changed.
     """
-    path = home / CARDS / f"{version}.md"
+    path = run_card(home, run_id)
     try:
-        return path.read_text(encoding="utf-8")
+        if sha256 and not (path.is_file() and file_sha256(path) == sha256):
+            raise StoreError(
+                f"{path}: the model card is missing, or not as written when version {version} was trained. Restore it "
+                "from a backup. No risk depends on it."
+            )
+        return f"{path.read_text(encoding='utf-8')}\n{_status_table(version, tags)}"
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
 
 
-def write_card(home: Path, *, version: str, run_id: str, tags: Mapping[str, str]) -> Path:
-    """Write the card of a version from the card of its run and its current tags."""
-    card = (home / "mlruns" / run_id / "artifacts" / "model-card.md").read_text(encoding="utf-8")
-    path = home / CARDS / f"{version}.md"
-    write_private(path, f"{card}\n{_status_table(version, tags)}")
-    return path
+def copy_of_card(home: Path, version: str) -> Path:
+    """The copy of a version's current card."""
+    return home / CARDS / f"{version}.md"
+
+
+def is_copied_as(home: Path, version: str, card: str) -> bool:
+    """Whether the copy of a version's card is that text."""
+    try:
+        return copy_of_card(home, version).read_bytes() == card.encode()
+    except OSError:
+        return False
 
 
 def _status_table(version: str, tags: Mapping[str, str]) -> str:

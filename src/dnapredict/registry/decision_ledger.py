@@ -7,7 +7,6 @@ never changed. Each is sealed with a key of the home and with the seal of the pr
 
 import getpass
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import FIRST_SEAL, SecretError, entry_seal, read_or_make, read_secret
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.operating_system import account_number
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError, UnverifiedDecisionError
 from dnapredict.registry.holdout_store import FOLDER as TESTED
@@ -319,4 +319,4 @@ def account_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return f"user {os.getuid()}" if hasattr(os, "getuid") else ""
+        return account_number()

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from dnapredict.data.files.atomic_write import close_to_others, private_folder
+from dnapredict.data.files.atomic_write import close_to_others, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256
 from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load
@@ -19,7 +19,7 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.monitoring.monitor_state import MonitorState
 from dnapredict.registry.adoption import adopt
-from dnapredict.registry.card_files import card_of, write_card
+from dnapredict.registry.card_files import card_of, copy_of_card, is_copied_as, run_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
 from dnapredict.registry.holdout_store import keep, kept
 from dnapredict.registry.judgement import (
@@ -129,8 +129,9 @@ class Registry:
             version = store.add_challenger(run_id, model_id, tags=run_tags(stored) | selection, note=note)
             identity = Identity(version, stored.digest, content_of(folder))
             kept_as = self._keep_training(stored, appointments)
-            self._ledger.append("training", identity.data | selection | kept_as)
-            self._write_card(version)
+            card = {"card": file_sha256(run_card(store.home, run_id))}
+            self._ledger.append("training", identity.data | selection | kept_as | card)
+            self.copy_card(version)
         tags = run_tags(stored) | selection | {"home_version": version}
         self._team.add_training(folder, stored, log=log, tags=tags, note=note)
         return Registered(version, run_id)
@@ -272,8 +273,38 @@ class Registry:
         ------
         ModelError
             If there is no such version.
+        StoreError
+            If the card of the training is damaged or missing.
         """
-        return card_of(self._store.home, version=self.version_of(name))
+        record, version = self._record(name), self.version_of(name)
+        trained = (entry for entry in self.entries() if entry.kind == "training" and entry["version"] == version)
+        sha256 = next((entry["card"] for entry in trained), "")
+        run_id, tags = str(record.run_id), self.tags(version)
+        return card_of(self._store.home, version=version, run_id=run_id, tags=tags, sha256=sha256)
+
+    def has_copied_card(self, version: str) -> bool:
+        """Whether the copy of the card in `models/cards` is the current card.
+
+        Raises
+        ------
+        StoreError
+            If the card of the training is damaged or missing.
+        """
+        return is_copied_as(self._store.home, version, self.card(version))
+
+    def copy_card(self, version: str) -> None:
+        """Write the current card to `models/cards`. A damaged card of the training is not copied; `card` names it.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        try:
+            card = self.card(version)
+        except StoreError:
+            return
+        write_private(copy_of_card(self._store.home, version), card)
 
     def decisions(self) -> tuple[DecisionEntry, ...]:
         """Every entry of the ledger, oldest first, after checking all; none in a home that has no ledger yet."""
@@ -603,8 +634,4 @@ class Registry:
         version = self.version_of(name)
         self._store.set_tags(version, tags)
         with self._store.errors_as_messages():
-            self._write_card(version)
-
-    def _write_card(self, version: str) -> None:
-        run_id = self._record(version).run_id
-        write_card(self._store.home, version=version, run_id=run_id, tags=self.tags(version))
+            self.copy_card(version)

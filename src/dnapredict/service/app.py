@@ -3,6 +3,7 @@
 It is thin: middleware checks each request, `scoring_endpoints` scores, and Starlette serves everything else.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
@@ -15,7 +16,7 @@ import bentoml
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Anonymous, ServiceConfig, served_config
-from dnapredict.errors import DnapredictError
+from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.pipeline.run_inputs import worklist_config
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.service.api.model_documents import DocumentCache, ModelDocuments
@@ -65,6 +66,7 @@ from dnapredict.worklist.calls.calls_ledger import Ledger
 
 # The time-out of `ConcurrencyLimit` comes first and answers with a sentence; this one is a fallback.
 _LAST_RESORT: Final = 30
+_LOG: Final = logging.getLogger("dnapredict.service")
 
 
 def build(
@@ -294,6 +296,15 @@ def challenger_of(home: Path, database: str | None = None) -> ChallengerThread:
     )
 
 
+def _card(registry: "Registry", version: str) -> str:
+    """The card of a version, or a sentence in its place where it is damaged: the page shows what else it has."""
+    try:
+        return registry.card(version)
+    except StoreError as error:
+        _LOG.error("%s", error)
+        return "The card of this version is damaged or missing. The log of the service names the file to restore."
+
+
 def documents_of(home: Path) -> Callable[[str], ModelDocuments]:
     """The documents of a home about a version; the registry is read only on demand."""
 
@@ -306,7 +317,7 @@ def documents_of(home: Path) -> Callable[[str], ModelDocuments]:
         digest = tags.get("audit_sha256", "")
         report = None if folder is None else stored_report(folder, sha256=digest)
         seal = registry.seal_of_decision(digest)
-        return ModelDocuments(registry.card(version), tags, report, seal, registry.notice(version))
+        return ModelDocuments(_card(registry, version), tags, report, seal, registry.notice(version))
 
     return read
 

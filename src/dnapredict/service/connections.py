@@ -10,7 +10,6 @@ sends its request at once is not refused because others send nothing.
 import asyncio
 import functools
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import uvicorn.config
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from dnapredict.data.files.operating_system import is_windows
 from dnapredict.service.client_address import Networks, grouped, in_networks
 from dnapredict.service.open_files import ACCEPTED_AT_ONCE
 
@@ -289,5 +289,5 @@ def use_guarded_protocol() -> None:
     BentoML always starts uvicorn with `http="auto"` and `loop="auto"`.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{GuardedProtocol.__name__}"
-    if os.name == "posix":
+    if not is_windows():
         uvicorn.config.LOOP_FACTORIES["auto"] = f"{__name__}:{accepting_loop.__name__}"

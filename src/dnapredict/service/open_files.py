@@ -1,8 +1,8 @@
 """The limit on open files, and how many connections it leaves room for."""
 
-import os
-import sys
 from typing import Final
+
+from dnapredict.data.files import operating_system
 
 # File descriptors reserved for databases, the history store, the model and threads, and for the connections of a
 # burst that are accepted before surplus ones are closed (four rounds of the loop). Accepting few in a round also
@@ -22,22 +22,7 @@ def raise_file_limit() -> int:
 
     Windows has no such limit; the returned value then means none.
     """
-    if sys.platform == "win32":
-        return sys.maxsize
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    for wanted in _WANTED_FILES:
-        target = wanted if hard == unlimited else min(wanted, hard)
-        if soft == unlimited or soft >= target:
-            break
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-        except (OSError, ValueError):  # macOS takes no more than its kernel's own limit
-            continue
-        return target
-    return sys.maxsize if soft == unlimited else soft
+    return operating_system.raise_file_limit(_WANTED_FILES)
 
 
 def connections_for(files: int, *, wanted: int) -> int:
@@ -47,6 +32,6 @@ def connections_for(files: int, *, wanted: int) -> int:
     (1000, 300)
     """
     possible = max(_FEWEST_CONNECTIONS, (files - _RESERVED_FILES) // _FILES_A_CONNECTION)
-    if os.name == "nt":
+    if operating_system.is_windows():
         possible = min(possible, _MOST_ON_WINDOWS)
     return min(wanted, possible)

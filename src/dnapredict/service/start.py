@@ -19,6 +19,7 @@ from dnapredict.config.home import DEFAULT_HOME, HOME_VARIABLE
 from dnapredict.config.mapping_config import Mapping, load_mapping
 from dnapredict.config.service_config import SETTINGS_VARIABLE, served_config
 from dnapredict.data.files.file_lock import is_unlocked, locked
+from dnapredict.data.files.operating_system import is_windows
 from dnapredict.data.files.temporary_folder import remove_abandoned
 from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
@@ -177,7 +178,7 @@ def _require_free(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         # As the server does: a port in TIME_WAIT after a closed connection counts as free.
-        if os.name == "posix":
+        if not is_windows():
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

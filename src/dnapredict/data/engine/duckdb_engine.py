@@ -9,7 +9,6 @@ import inspect
 import itertools
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from ibis.backends.duckdb import Backend
 
 from dnapredict.data.engine.interruption import interrupt_on_stop
 from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER
+from dnapredict.data.files.operating_system import has_nameless_files
 from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.errors import UsageError
 
@@ -231,7 +231,7 @@ class Workspace:
         when the process ends, however it ends: a copy of a list with patients' names must not outlive a killed one.
         """
         path = self._folder / (self._name("file") + ending)
-        if sys.platform == "linux":
+        if has_nameless_files():
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE)
             self._nameless.append(descriptor)
             path.unlink()

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final, Protocol
 
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name))
+from dnapredict.data.files.operating_system import STOP_SIGNALS
+
 _found: list[int] = []
 
 
@@ -56,7 +57,7 @@ def watched() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    before = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
     receive, send = socket.socketpair()
     send.setblocking(False)
     wakeup = signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
@@ -82,7 +83,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 def _pass_on(receive: socket.socket) -> None:
     """Interrupt what is running in C, which Python itself cannot reach until it returns."""
     while numbers := receive.recv(64):
-        if not set(numbers).isdisjoint(_SIGNALS):
+        if not set(numbers).isdisjoint(STOP_SIGNALS):
             for work in list(_open):
                 with contextlib.suppress(Exception):  # it ended meanwhile
                     work.interrupt()

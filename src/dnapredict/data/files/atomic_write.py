@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.operating_system import flush
 from dnapredict.errors import StoreError, UsageError
 
 PRIVATE_FOLDER: Final = 0o700
@@ -61,12 +62,12 @@ def write_atomically(
     with _draft(path, draft_folder or path.parent, mode=mode) as draft:
         yield draft
         if durable:
-            _flush(draft)
+            flush(draft)
         if before_replacing is not None and path.exists():
             before_replacing(path)
         os.replace(draft, path)
         if durable:
-            _flush(path.parent)
+            flush(path.parent)
             _remove_abandoned_drafts(path.name, draft.parent)
 
 
@@ -96,7 +97,7 @@ def write_once(path: Path, text: str) -> None:
         return
     with _draft(path, path.parent, mode=PRIVATE_FILE) as draft:
         draft.write_bytes(text.encode())
-        _flush(draft)
+        flush(draft)
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # a rename would replace the file of another process
 
@@ -173,7 +174,7 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
     try:
         yield draft
         for each in draft.rglob("*"):
-            _flush(each)
+            flush(each)
         draft.chmod(mode)
         if replace and path.exists():
             # A folder that holds something cannot be replaced by a rename, so it is moved away first.
@@ -182,25 +183,9 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
                 draft.rename(path)
         else:
             draft.rename(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Write a file, or the names in a folder, from the system's memory to the disk."""
-    is_folder = path.is_dir()
-    try:
-        # Windows flushes only what is open for writing.
-        handle = os.open(path, os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError:
-        # Windows and some network disks cannot flush a folder; a folder may also be writable and not readable.
-        if not is_folder:
-            raise
 
 
 def private_folder(folder: Path) -> Path:

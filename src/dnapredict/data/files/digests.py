@@ -88,6 +88,22 @@ def is_intact_file(path: Path, *, name: str) -> bool:
         return found is not None and found.group() == _streamed_seal(file, name, at=start + at)
 
 
+def seal_of(path: Path) -> str:
+    """The digest that `seal` wrote into a Parquet file, in hexadecimal; "" where there is none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(_footer_start(path))
+        footer = file.read()
+    at = footer.rfind(b"sha256:")
+    found = _SEAL.match(footer, at) if at >= 0 else None
+    return "" if found is None else found.group().decode().removeprefix("sha256:")
+
+
 def _footer_start(path: Path) -> int:
     """Where the metadata of a Parquet file begin; the end of a file that is too short to have any."""
     size = path.stat().st_size

@@ -5,13 +5,13 @@ is what lets many requests read the database of calls at a time.
 """
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.operating_system import try_lock
 from dnapredict.errors import StoreError
 
 _SECONDS_BETWEEN_TRIES: Final = 0.02
@@ -60,7 +60,7 @@ def wait_for_lock(path: Path, *, seconds: float, shared: bool = False) -> Iterat
     """
     until = time.monotonic() + seconds
     with path.open("ab") as file:
-        while not _try_lock(file, shared=shared):
+        while not try_lock(file, shared=shared):
             if time.monotonic() >= until:
                 raise TimeoutError
             time.sleep(_SECONDS_BETWEEN_TRIES)
@@ -76,27 +76,4 @@ def is_unlocked(path: Path) -> bool:
         If it cannot be opened.
     """
     with path.open("ab") as file:
-        return _try_lock(file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:  # noqa: ARG001
-        """Whether this process now has an exclusive lock, which it keeps until the file is closed."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
-        """Whether this process now has the lock, which it keeps until the file is closed."""
-        try:
-            fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+        return try_lock(file)

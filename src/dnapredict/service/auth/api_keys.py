@@ -5,6 +5,9 @@ Until a first key is created, the service answers this machine only (`auth.acces
 request needs one. Revoking the last key, or losing the key files, does not open the service again: a marker in
 the home, and other files in the folder, show that keys existed.
 
+A revocation is kept twice: in the file of the key, and as a mark in the folder `revoked-keys`. An older copy of the
+file, or of the whole folder of keys, opens nothing.
+
 A key is 256 random bits, so a plain SHA-256 of it cannot be reversed by guessing.
 """
 
@@ -31,6 +34,10 @@ from dnapredict.service.auth.staff import SIGNED_IN, Person, StaffRole, require_
 _FOLDER: Final = "keys"
 # Outside the folder of the keys, so that it survives the loss of that folder.
 _MARK: Final = "keys-were-made"
+# Outside that folder too: a mark for each revoked key.
+REVOKED: Final = "revoked-keys"
+"""The folder of a home with a file for each revoked key."""
+
 _SAYS: Final = "From the first key on, the service asks everybody for one. Do not delete this file.\n"
 _ANOTHER: Final = "Remove it, and make its holder a new key."
 _PREFIX: Final = "dnap"
@@ -134,7 +141,9 @@ def all_keys(home: Path) -> tuple[Key, ...]:
     """
     folder = home / _FOLDER
     paths = _files(folder)
-    keys = [_read(path) for path in paths if path.suffix == ".json"]
+    revoked = {path.name for path in _files(home / REVOKED)}
+    stored = [_read(path) for path in paths if path.suffix == ".json"]
+    keys = [_as_revoked(home, key) if key.key_id in revoked else key for key in stored]
     if not keys and (paths or _is_there(home / _MARK)):
         raise StoreError(
             f"{folder}: keys were created in this home, and all of them are missing. Restore the folder from a "
@@ -156,6 +165,24 @@ def damaged(home: Path) -> Iterator[str]:
             all_keys(home)
         except StoreError as error:
             yield str(error)
+
+
+def put_back(home: Path) -> Iterator[Key]:
+    """Revoked keys whose files are older copies, from before the revocation; they open nothing.
+
+    Raises
+    ------
+    StoreError
+        If the folder of keys cannot be read.
+    """
+    for mark in sorted(_files(home / REVOKED)):
+        path = home / _FOLDER / f"{mark.name}.json"
+        try:
+            stored = _read(path) if path.exists() else None
+        except StoreError:  # a damaged key is named as such
+            continue
+        if stored is not None and stored.revoked_at is None:
+            yield _as_revoked(home, stored)
 
 
 def mark_keys_made(home: Path) -> None:
@@ -208,8 +235,35 @@ def revoke(home: Path, key_id: str) -> Key:
         raise UsageError(f"There is no key '{key_id}'. `dnapredict keys list` names them all.")
     if revoked.revoked_at is None:
         revoked = revoked.model_copy(update={"revoked_at": _now()})
-        _write(home, revoked)
+    complete_revocation(home, revoked)
     return revoked
+
+
+def complete_revocation(home: Path, revoked: Key) -> None:
+    """Write mark and file of a revoked key; nothing changes where both are written.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    mark = home / REVOKED / revoked.key_id
+    if not mark.exists() and revoked.revoked_at is not None:  # first: from now on it opens nothing
+        write_private(mark, revoked.revoked_at.isoformat())
+    if _read(home / _FOLDER / f"{revoked.key_id}.json").revoked_at is None:
+        _write(home, revoked)
+
+
+def _as_revoked(home: Path, key: Key) -> Key:
+    """A key that has a mark, with the time of its revocation; of a damaged mark, with the time of the file."""
+    if key.revoked_at is not None:
+        return key
+    mark = home / REVOKED / key.key_id
+    try:
+        at = datetime.datetime.fromisoformat(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        at = datetime.datetime.fromtimestamp(mark.lstat().st_mtime, datetime.UTC).replace(microsecond=0)
+    return key.model_copy(update={"revoked_at": at})
 
 
 class KeyRing:

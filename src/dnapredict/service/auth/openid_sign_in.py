@@ -46,6 +46,10 @@ _EXCHANGES_AT_ONCE: Final = 10
 _NOT_BEGUN: Final = (
     "This sign-in was started in another browser, took too long, or was already completed. Sign in again."
 )
+_TOO_WEAK: Final = (
+    "The trust's sign-in service did not ask you for all the factors that dnapredict needs, such as a code from your "
+    "phone. Sign out there, and sign in again with them."
+)
 _NO_ROLE: Final = (
     "Your account has no role and team in dnapredict. Ask the person who runs dnapredict at your trust for them, and "
     "sign in again."
@@ -116,6 +120,8 @@ class CodeFlow:
             "code_challenge": _challenge(begun.verifier),
             "code_challenge_method": "S256",
         }
+        if self._config.acr_values:
+            query["acr_values"] = " ".join(self._config.acr_values)
         joint = "&" if "?" in self._config.authorize else "?"
         return self._config.authorize + joint + urlencode(query), self._sealed(begun)
 
@@ -148,12 +154,21 @@ class CodeFlow:
         if claims is None or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), begun.nonce.encode()):
             _LOG.warning("An ID token was refused: it is not one of the issuer for this sign-in.")
             raise SignInRefused(_REFUSED)
+        self._require_strength(claims)
         person = self._person(claims)
         if person is None:
             self._people.withdraw_role(_key_id(claims))
             raise SignInRefused(_NO_ROLE)
         holder = self._people.note(person)
         return Finished(self._people.start_session(holder), holder, begun.asked)
+
+    def _require_strength(self, claims: Mapping[str, Any]) -> None:
+        """Refuse a person whom the issuer did not ask for the factors that the settings name."""
+        wanted, named = self._config.acr_values, claims.get("amr")
+        methods = {each for each in named if isinstance(each, str)} if isinstance(named, list) else set()
+        if (wanted and claims.get("acr") not in wanted) or not methods.issuperset(self._config.methods):
+            _LOG.warning("An ID token was refused: its level (acr) or methods (amr) are not those of the settings.")
+            raise SignInRefused(_TOO_WEAK)
 
     def _require_issuer(self, named: str | None) -> None:
         """RFC 9207: refuse a response of another issuer, or one without an issuer if ours sends its name."""

@@ -20,8 +20,12 @@ from dnapredict.service.auth import api_keys
 LINK: Final = "/sign-in/link/"
 """The path of a link without its token."""
 
-MINUTES: Final = 30
-"""How long a link is valid by default: enough time to start the service and open the link."""
+MINUTES: Final = 10
+"""How long a link is valid by default, as OWASP ASVS 5 asks: enough time to start the service and open the link."""
+
+# By so much the clocks of two hosts may differ.
+_APART: Final = datetime.timedelta(minutes=5)
+_LONGEST: Final = datetime.timedelta(days=1)
 
 _FOLDER: Final = Path("sign-in") / "links"
 
@@ -29,6 +33,14 @@ _FOLDER: Final = Path("sign-in") / "links"
 class _StoredLink(StoredRecord):
     key_id: str
     until: datetime.datetime
+    made_at: datetime.datetime | None = None  # an earlier release kept only the end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has expired, or was made while the clock was ahead: it would last until that time."""
+        now = _now()
+        is_early = self.until > now + _LONGEST + _APART if self.made_at is None else self.made_at > now + _APART
+        return self.until <= now or is_early
 
 
 def create(home: Path, key_id: str, *, minutes: int = MINUTES) -> str:
@@ -46,8 +58,9 @@ def create(home: Path, key_id: str, *, minutes: int = MINUTES) -> str:
         raise UsageError(f"There is no valid key '{key_id}'. `dnapredict keys list` names them all.")
     _remove_outdated(home)
     token = secrets.token_urlsafe(32)
-    until = _now() + datetime.timedelta(minutes=minutes)
-    write_private(_file(home, token), _StoredLink(key_id=key_id, until=until).model_dump_json())
+    made_at = _now()
+    stored = _StoredLink(key_id=key_id, until=made_at + datetime.timedelta(minutes=minutes), made_at=made_at)
+    write_private(_file(home, token), stored.model_dump_json())
     return LINK + token
 
 
@@ -60,7 +73,7 @@ def find(home: Path, token: str) -> str | None:
         If the home cannot be read.
     """
     stored = _read(_file(home, token))
-    return None if stored is None or stored.until <= _now() else stored.key_id
+    return None if stored is None or stored.is_over else stored.key_id
 
 
 def use(home: Path, token: str) -> str | None:
@@ -101,7 +114,7 @@ def _remove_outdated(home: Path) -> None:
         for path in (home / _FOLDER).glob("*.json"):
             with contextlib.suppress(OSError, StoreError):
                 stored = _read(path)
-                if stored is not None and stored.until <= _now():
+                if stored is not None and stored.is_over:
                     path.unlink()
 
 

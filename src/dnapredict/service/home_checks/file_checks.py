@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import DRAFT_FILE, is_abandoned
+from dnapredict.data.files.operating_system import has_permissions
 from dnapredict.data.files.temporary_folder import PREFIX as TEMPORARY
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding
 from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
@@ -21,13 +22,12 @@ _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
 # and their files have the permissions that MLflow, DuckDB or a person gave them.
 _PRIVATE: Final = (
-    *("decisions", "keys", "lists", "mappings", "models", "outcomes", "published", "sign-in", "tested", "trial"),
-    "uploads",
+    *("decisions", "keys", "lists", "mappings", "models", "newest", "outcomes", "published", "revoked-keys", "sign-in"),
+    *("tested", "trial", "uploads"),
 )
 _SECRET_ENDINGS: Final = (".secret", ".key")
 _OF_OTHERS: Final = stat.S_IRWXO
 _OF_ALL_BUT_OWNER: Final = stat.S_IRWXG | stat.S_IRWXO
-_HAS_MODES: Final = os.name == "posix"
 
 
 def special_files(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
@@ -47,7 +47,7 @@ def special_files(home: Path, _database: str | None = None) -> Iterator[HomeFind
 
 def permissions(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """Files that others may read, that their owner may not, or that belong to another account than the home."""
-    if not _HAS_MODES:
+    if not has_permissions():
         return
     owner = home.stat().st_uid
     for path in (home, *_everything(home)):

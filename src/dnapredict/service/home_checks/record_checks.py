@@ -41,12 +41,23 @@ def keys(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """Keys, sign-in links and people who signed in, and the marks that there were keys."""
     for message in (*api_keys.damaged(home), *OpenIdPeople(home).damaged(), *TeamMappings(home).damaged()):
         yield finding_of(message, home)
+    yield from _keys_put_back(home)
     for path, message in sign_in_links.damaged(home):  # it signs nobody in, and another link is made in a moment
         yield finding_of(message, home, repair=partial(path.unlink, missing_ok=True))
     for folder in (home / "keys", home / "sign-in"):
         for path, message in sessions.damaged(folder):
             is_one = path.parent != folder
             yield finding_of(message, home, repair=partial(sessions.restore, path) if is_one else None)
+
+
+def _keys_put_back(home: Path) -> Iterator[HomeFinding]:
+    try:
+        for key in api_keys.put_back(home):
+            problem = f"is an older copy: this key was revoked at {key.revoked_at}, and opens nothing."
+            repair = partial(api_keys.complete_revocation, home, key)
+            yield HomeFinding(f"keys/{key.key_id}.json", problem, REPAIR, repair)
+    except StoreError as error:
+        yield finding_of(error, home)
 
 
 def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:

@@ -47,6 +47,7 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     for version in dict.fromkeys(entry["version"] for entry in decisions if entry.kind == "training"):
         if models.has(version):  # a version that somebody deleted in MLflow is no fault
             yield from _error_of(home, partial(_load, models, version))
+            yield from _card_findings(home, models, version)
     if any(entry.kind in _IN_USE for entry in decisions):
         _, warning = models.in_use()
         if warning:
@@ -54,6 +55,17 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         if not models.is_copied():
             problem = "lacks a part of the last promotion or rollback, which was interrupted; the ledger has all of it."
             yield HomeFinding("mlflow.db", problem, REPAIR, models.complete_copy)
+
+
+def _card_findings(home: Path, models: "Registry", version: str) -> Iterator[HomeFinding]:
+    try:
+        is_current = models.has_copied_card(version)
+    except DnapredictError as error:
+        yield finding_of(error, home)
+        return
+    if not is_current:
+        problem = "is not the current card of this version."
+        yield HomeFinding(f"models/cards/{version}.md", problem, REPAIR, partial(models.copy_card, version))
 
 
 def _load(models: "Registry", version: str) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from dnapredict.data.files.atomic_write import new_draft, private_folder
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
+from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.errors import ConfigurationError, StoreError
+from dnapredict.service.log.log_tables import Link, holds_entry
 
 ADDRESS_VARIABLE: Final = "DNAPREDICT_DATABASE"
 FILE: Final = "scoring-log.db"
@@ -33,6 +36,10 @@ REVISION: Final = "r0005"
 """The newest migration; a test compares it with the folder of migrations."""
 
 _WITHOUT_BACKUP: Final = "and a new log is begun"
+_MARK: Final = "scoring-log"
+_LOSES: Final = "entries since then are lost"
+# Every answer writes an entry; a mark for each would cost more than it tells.
+_SECONDS_BETWEEN_MARKS: Final = 1.0
 _OLDER: Final = ("", "r0001", "r0002", "r0003", "r0004")
 _LOG: Final = logging.getLogger("dnapredict.service")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -81,6 +88,8 @@ class Database:
         given = os.environ.get(ADDRESS_VARIABLE) or address
         self._url = _postgres(given) if given else None
         self._path = home / FILE
+        self._newest = NewestMark(home, _MARK, "the scoring log", _LOSES)
+        self._noted_at = -float("inf")
         self._engine: Engine | None = None
         self._files: tuple[_Identity, ...] = ()
         self._opening = threading.Lock()
@@ -136,6 +145,36 @@ class Database:
             with engine.begin() as connection:
                 yield connection
 
+    def note_newest(self, link: Link) -> None:
+        """Note the last entry outside the database, so that an older copy of it is recognised; at most once a second.
+
+        After a crash, entries of the last second may lack a mark. They are in the log all the same.
+        """
+        now = time.monotonic()
+        if now - self._noted_at >= _SECONDS_BETWEEN_MARKS:
+            self._noted_at = now
+            state = NewestState(number=link.number, seal=link.seal, of=self._server)
+            self._newest.note(state, durable=False)
+
+    @property
+    def _server(self) -> str:
+        """What tells the database from another one; "" for the file of the home."""
+        return "" if self._url is None else f"{self._url.host}:{self._url.port or ''}/{self._url.database}"
+
+    def _require_newest(self, engine: Engine) -> None:
+        """Refuse a database that lacks the last entry that was noted, unless retention has removed it.
+
+        Raises
+        ------
+        StoreError
+        """
+        state = self._newest.read()
+        if state is None or state.of != self._server:
+            return
+        with engine.connect() as connection:
+            if not holds_entry(connection, Link(state.number, state.seal)):
+                raise self._newest.older(self.name, or_other=True)
+
     def upgrade(self) -> str:
         """Migrate the database to the newest schema, and return which revision it had ("" for an empty one).
 
@@ -168,6 +207,7 @@ class Database:
                     revision = _revision(connection)
                 if revision != REVISION:
                     self._require_revision(engine, revision)
+                self._require_newest(engine)
                 self._engine = engine
                 self._files = _identities(self._path)
                 self._mark()
@@ -247,6 +287,7 @@ class Database:
             _migrate(engine)
             engine.dispose()
             with contextlib.suppress(FileExistsError):  # another process was first
+                self._newest.forget()  # of a log that was lost, and is begun anew on purpose
                 os.link(draft, self._path)
         finally:
             draft.unlink()

@@ -169,6 +169,19 @@ def append(connection: Connection, kind: str, rows: Sequence[Mapping[str, Any]])
     return link
 
 
+def holds_entry(connection: Connection, link: Link) -> bool:
+    """Whether the chain has the entry `link` with that seal, or retention has removed it.
+
+    An entry that somebody removed within the chain is for `verify_chain` to find.
+    """
+    of_number = (select(table.c.seal).where(table.c.number == link.number) for table in ENTRIES.values())
+    seals = {connection.execute(query).scalar() for query in of_number} - {None}
+    if seals:
+        return link.seal in seals
+    last: int = connection.execute(select(HEAD.c.number)).scalar_one()
+    return last >= link.number
+
+
 def verify_chain(connection: Connection) -> tuple[int, Link]:
     """Check every seal; return how many entries the database holds, and the last link.
 

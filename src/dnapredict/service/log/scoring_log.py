@@ -79,7 +79,8 @@ class ScoringLog:
             If they cannot be written; nothing was.
         """
         with self._database.writing() as connection:
-            append(connection, "answer", rows)
+            last = append(connection, "answer", rows)
+        self._database.note_newest(last)
 
     def write_action(self, row: Mapping[str, Any], *, first: Callable[[Connection], None] = lambda _: None) -> None:
         """Add an action about an appointment, with the columns of `log_tables.ACTIONS`.
@@ -98,7 +99,8 @@ class ScoringLog:
             # The row lock that makes writers wait on PostgreSQL; on SQLite the transaction itself does.
             connection.execute(select(HEAD.c.number).with_for_update()).one()
             first(connection)
-            append(connection, "action", [row])
+            last = append(connection, "action", [row])
+        self._database.note_newest(last)
 
     def write_accesses(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add accesses, all or none, with the columns of `log_tables.ACCESSES`.
@@ -109,7 +111,8 @@ class ScoringLog:
             If they cannot be written; nothing was.
         """
         with self._database.writing() as connection:
-            append(connection, "access", rows)
+            last = append(connection, "access", rows)
+        self._database.note_newest(last)
 
     def query(self, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """The rows that `query` selects with its `parameters`; none where nothing was ever written.

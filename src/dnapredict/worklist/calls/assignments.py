@@ -1,4 +1,8 @@
-"""Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data."""
+"""Assignments of a list's lines to colleagues of a team: `lists/ID.assigned`, without patients' data.
+
+The file counts its writes, and its mark `ID.assigned.made`, which is deleted with the list, holds the count too: an
+older copy of the file is refused.
+"""
 
 import datetime
 import logging
@@ -9,7 +13,7 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
-from dnapredict.data.files.loss_marks import is_lost, mark_made, mark_of
+from dnapredict.data.files.loss_marks import is_lost, mark_of
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, written_files
 
@@ -17,6 +21,7 @@ LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
 _LOCK: Final = ".assign.lock"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
+_WRITTEN: Final = "Handed over, writes: "
 _BUSY: Final = "Somebody else is handing over lines of a list just now. Try again."
 
 
@@ -30,6 +35,7 @@ class Assignment(StoredRecord):
 
 
 class _Assignments(StoredRecord):
+    writes: int = 0  # in a file of an earlier release
     assignments: tuple[Assignment, ...] = ()
 
 
@@ -54,10 +60,12 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
             before = _read(path)
         except StoreError as error:
             _LOG.error("%s", error)
-            before = ()
-        kept = _Assignments(assignments=(*_without(before, assignment.lines), assignment))
-        write_private(path, kept.model_dump_json())
-        mark_made(path)
+            before = _Assignments()
+        writes = 1 + max(before.writes, _marked_writes(path))
+        assignments = (*_without(before.assignments, assignment.lines), assignment)
+        write_private(path, _Assignments(writes=writes, assignments=assignments).model_dump_json())
+        # After the file: a process that is killed in between leaves an older count, which refuses nothing.
+        write_private(mark_of(path), f"{_WRITTEN}{writes}\n")
 
 
 def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
@@ -68,7 +76,7 @@ def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
     StoreError
         If it cannot be read, or is lost.
     """
-    found = _read(assigned_file(home, list_id))
+    found = _read(assigned_file(home, list_id)).assignments
     return {line: each for each in found for line in each.lines if each.to}
 
 
@@ -87,11 +95,27 @@ def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[As
     return [each.model_copy(update={"lines": left}) for each, left in rest if left]
 
 
-def _read(path: Path) -> tuple[Assignment, ...]:
+def _marked_writes(path: Path) -> int:
+    """The number of writes that the mark holds; 0 where it holds none, as in an earlier release."""
+    try:
+        text = mark_of(path).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return 0
+    number = text.strip().removeprefix(_WRITTEN)
+    return int(number) if number.isdecimal() else 0
+
+
+def _read(path: Path) -> _Assignments:
+    marked = _marked_writes(path)  # first: another process may write between the two
     stored = read_record(path, _Assignments, advice="Hand the lines over again, which replaces it.")
     if stored is None and is_lost(path):
         raise StoreError(
             f"{path}: lines of this list were handed over, and the file that says to whom is missing. Restore it from "
             f"a backup, or hand the lines over again; if it was removed on purpose, remove {mark_of(path).name} too."
         )
-    return () if stored is None else stored.assignments
+    if stored is not None and stored.writes < marked:
+        raise StoreError(
+            f"{path}: is an older copy: lines of this list were handed over later. Restore the newest backup, or hand "
+            f"the lines over again; to go on with this copy on purpose, remove {mark_of(path).name}."
+        )
+    return _Assignments() if stored is None else stored

@@ -1,8 +1,9 @@
 """Opt-outs from the column `opt_out` of a list, stored for later lists.
 
 A later list may have no such column, and the patient still does not wish to be called. `lists/opt-outs.json` holds a
-keyed hash of each patient and the day of the list. A row of the patient with "no" in that column, or the outcome
-"Wishes to be called again", removes the opt-out; an empty cell changes nothing.
+keyed hash of each patient and the day of the list, and counts its writes, so that an older copy is refused. A row of
+the patient with "no" in that column, or the outcome "Wishes to be called again", removes the opt-out; an empty cell
+changes nothing.
 """
 
 import json
@@ -19,6 +20,7 @@ from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made
+from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
@@ -31,7 +33,17 @@ _BUSY: Final = "The opt-outs of this home are being written by another process. 
 # If more than this share of so many patients opted out, the column `opt_out` is probably another column.
 _FEWEST: Final = 20
 _MOST_OUT: Final = 0.5
+_MARK: Final = "opt-outs"
+_LOSES: Final = "patients who asked since then not to be called are called again"
 _Days = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """The content of the file: the day of each opt-out, and the number of writes; 0 in one of an earlier release."""
+
+    patients: _Days
+    writes: int
 
 
 @dataclass(frozen=True)
@@ -99,19 +111,33 @@ class StatedOptOuts:
         path = self.home / _FILE
         with locked(path.with_name(_LOCK), busy_message=_BUSY, seconds=_SECONDS_TO_WAIT, make_folder=True):
             today = utc_now().date().isoformat()
-            kept = {each: day for each, day in self._read().items() if each not in not_out}
+            newest, stated = self._mark.read(), self._stated()
+            kept = {each: day for each, day in stated.patients.items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}
-            write_private(path, sealed_json(json.dumps({"patients": changed})))
+            writes = max(stated.writes, 0 if newest is None else newest.number) + 1
+            write_private(path, sealed_json(json.dumps({"writes": writes, "patients": changed})))
             mark_made(path)
+            self._mark.note(NewestState(number=writes))
+
+    @property
+    def _mark(self) -> NewestMark:
+        return NewestMark(self.home, _MARK, _WHAT, _LOSES)
 
     def _read(self) -> _Days:
+        newest = self._mark.read()  # first: another process may write between the two
+        stated = self._stated()
+        if newest is not None and 0 <= stated.writes < newest.number:
+            raise self._mark.older(str(self.home / _FILE))
+        return stated.patients
+
+    def _stated(self) -> _Stated:
         path = self.home / _FILE
         try:
             state = path.stat()
         except FileNotFoundError:
             if is_lost(path):
                 raise StoreError(loss_message(path, what=_WHAT, without_backup=_WITHOUT_BACKUP)) from None
-            return {}
+            return _NONE_STATED
         except OSError as error:  # not as if nobody had opted out
             raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
         return _patients(path, (state.st_ino, state.st_size, state.st_mtime_ns))
@@ -121,15 +147,18 @@ def _saying(patients: pa.ChunkedArray, is_said: pa.ChunkedArray) -> frozenset[st
     return frozenset(patients.filter(pc.fill_null(is_said, False)).drop_null().unique().to_pylist())
 
 
+# Removed with its mark on purpose: no older copy of anything.
+_NONE_STATED: Final = _Stated({}, -1)
+
+
 @lru_cache(maxsize=8)
-def _patients(path: Path, _: tuple[int, int, int]) -> _Days:
+def _patients(path: Path, _: tuple[int, int, int]) -> _Stated:
     """Read again only after the file was written."""
     try:
-        content = unsealed_json(path.read_bytes())
-        patients: _Days = json.loads(content or b"")["patients"]
+        read = json.loads(unsealed_json(path.read_bytes()) or b"")
+        return _Stated(read["patients"], int(read.get("writes", 0)))
     except (OSError, ValueError, KeyError, TypeError):
         raise StoreError(
             f"{path}: is damaged, so that it is not known who asked not to be called. Restore it from a backup; if "
             "there is none, remove it, and score all lists with opt-outs again."
         ) from None
-    return patients

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from dnapredict.config.trial_config import TrialConfig
 from dnapredict.data.files.atomic_write import create_private_file, private_folder
 from dnapredict.data.files.digests import PATIENT, SecretError, keyed_hash, read_or_make, read_secret
+from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.errors import StoreError
 from dnapredict.worklist.calls.calls_database import refusal_of_disk
 from dnapredict.worklist.plan.trial_arms import PatientPlace, arm_sequence, order_key
@@ -34,6 +35,7 @@ _TABLES: Final = {
     "settings": "name PRIMARY KEY, value",
 }
 _CHECK: Final = "secret check"
+_WRITES: Final = "writes"
 _USED_FOR: Final = "the arms of a trial were drawn with it, so that nobody can tell them without it"
 _Result = TypeVar("_Result")
 
@@ -145,9 +147,15 @@ class TrialRegister:
                 connection.execute("BEGIN IMMEDIATE")
                 for name, columns in _TABLES.items():
                     connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID")
+                writes = _require_newest(self.home, connection)
+                before = connection.total_changes
                 result = work(connection)
+                if is_changed := connection.total_changes > before:
+                    connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_WRITES, str(writes + 1)))
                 connection.execute("COMMIT")
-                return result
+            if is_changed:
+                _mark(self.home).note(NewestState(number=writes + 1))
+            return result
         except sqlite3.Error as error:
             if reason := refusal_of_disk(error):  # nothing is lost: a backup would only be older
                 raise StoreError(
@@ -190,9 +198,30 @@ class TrialRegister:
             yield from connection.execute(f"{sql} ({marks})", (self.trial.name, *some))
 
 
-def _setting(connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT value FROM settings WHERE name = ?", (_CHECK,)).fetchone()
+def _setting(connection: sqlite3.Connection, name: str = _CHECK) -> str:
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     return "" if row is None else str(row[0])
+
+
+def _mark(home: Path) -> NewestMark:
+    loses = "patients who were allocated since then are given arms again, which may be other ones"
+    return NewestMark(home, "trial-register", "the register of the trial", loses)
+
+
+def _require_newest(home: Path, connection: sqlite3.Connection) -> int:
+    """The number of transactions that changed the register; 0 for one of an earlier release.
+
+    Raises
+    ------
+    StoreError
+        If it is an older copy.
+    """
+    writes = int(_setting(connection, _WRITES) or 0)
+    # Read inside the transaction: no other process writes until it ends.
+    newest = _mark(home).read()
+    if newest is not None and writes < newest.number:
+        raise _mark(home).older(str(home / FOLDER / _DATABASE))
+    return writes
 
 
 def require_register(home: Path) -> None:
@@ -225,6 +254,8 @@ def verify_register(home: Path) -> None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
             is_whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
             expected = _setting(connection)
+            if is_whole:
+                _require_newest(home, connection)
     except sqlite3.Error as error:
         raise _unusable(path, f"cannot be used ({type(error).__name__})") from None
     if not is_whole:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict.data.files.atomic_write import write_atomically
-from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal
+from dnapredict.data.files.digests import UNSEALED, is_intact_file, seal, seal_of
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
+from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.worklist_files import rebatch
 
@@ -89,6 +90,9 @@ _WITHOUT_BACKUP: Final = "and run 'dnapredict outcomes EXTRACT' again with all e
 _COMPRESSION: Final = "zstd"
 # What a writer or a reader in parts holds at once; the file's bytes depend on it.
 _ROW_GROUP: Final = 131_072
+_TRIES: Final = 3
+MARK: Final = "outcomes"
+"""The name of the mark of the newest store, which names the store by its seal and not by a count."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,19 @@ class OutcomeStore:
             raise self._damaged() from None
         if not is_intact:
             raise self._damaged()
+        self._require_newest()
+
+    def _require_newest(self) -> None:
+        for _ in range(_TRIES):  # another process may replace the file between the two
+            found, newest = seal_of(self.path), self._mark.read()
+            if newest is None or found in (newest.seal, newest.before):
+                return
+        raise self._mark.older(str(self.path))
+
+    @property
+    def _mark(self) -> NewestMark:
+        loses = "outcomes since then are missing until 'dnapredict outcomes EXTRACT' reads them again"
+        return NewestMark(self.home, MARK, "the outcome store", loses)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Those columns of a verified store, by appointment, so many rows at a time."""
@@ -207,7 +224,11 @@ class OutcomeStore:
                     # Of one chunk, since pages end where chunks do.
                     writer.write_table(part.combine_chunks(), row_group_size=_ROW_GROUP)
             seal(draft, name=self.path.stem)
+            newest = NewestState(number=1, seal=seal_of(draft))
+            before = seal_of(self.path) if self.path.exists() else ""
+            self._mark.announce(newest.model_copy(update={"before": before}))
         mark_made(self.path)
+        self._mark.note(newest)
 
     def _damaged(self) -> StoreError:
         return StoreError(

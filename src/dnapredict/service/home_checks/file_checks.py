@@ -21,8 +21,8 @@ _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
 # and their files have the permissions that MLflow, DuckDB or a person gave them.
 _PRIVATE: Final = (
-    *("decisions", "keys", "lists", "mappings", "models", "outcomes", "published", "sign-in", "tested", "trial"),
-    "uploads",
+    *("decisions", "keys", "lists", "mappings", "models", "outcomes", "output-folders", "published", "sign-in"),
+    *("tested", "trial", "uploads"),
 )
 _SECRET_ENDINGS: Final = (".secret", ".key")
 _OF_OTHERS: Final = stat.S_IRWXO

@@ -1,0 +1,465 @@
+"""Every verb and route of a trust whose patients are marked: as it succeeds, and as it fails."""
+
+import contextlib
+import datetime
+import logging
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+from starlette.testclient import TestClient
+from tests.faults.faulted_verbs import DECISION, REVIEWER, VERBS, FaultWorld, as_csv, cli, service, verb
+from tests.faults.marked_world import BAD_CELL, bad_files, workbook
+
+__all__ = ["MarkedRun", "runs"]
+
+Work = Callable[[FaultWorld, Path], int]
+ANY = tuple(range(256))
+LITTLE_DISK = 6_000
+READ = (
+    "check",
+    "features",
+    "access",
+    "train",
+    "audit-new",
+    "audit-counts",
+    "refresh",
+    "append",
+    "outcomes",
+    "monitor",
+    "cycle",
+)
+
+
+@dataclass(frozen=True)
+class MarkedRun:
+    """A way in which a verb or route is run.
+
+    Attributes
+    ----------
+    work
+        Does it in a place, and returns the exit code.
+    before
+        The run whose end is the beginning of this one; "" for the home of the world.
+    codes
+        Exit codes that are expected.
+    """
+
+    name: str
+    work: Work
+    before: str = ""
+    codes: tuple[int, ...] = (0,)
+    is_killed: bool = False
+
+
+def verbs() -> Iterator[MarkedRun]:
+    """Each verb as it succeeds."""
+    for name, each in VERBS.items():
+        if name not in ("upload", "score-route", "record", "opt-out", "calls-wished"):
+            yield MarkedRun(
+                name, _prepared(each.prepare, each.work), each.before, (*each.codes, DECISION), is_killed=True
+            )
+    later, policy = "@later.parquet", ("--model", "1")
+    yield from (
+        MarkedRun(
+            "check", verb_here("check", later, "--report", "OUT/check.json", "--list", "@next.parquet"), is_killed=True
+        ),
+        MarkedRun("check-suggest", verb_here("check", "@renamed.csv", "--suggest")),
+        MarkedRun("factors", verb_here("factors", later)),
+        MarkedRun("features", verb_here("features", later, "--out", "OUT/features.parquet"), is_killed=True),
+        MarkedRun("access", verb("access", later, "--out", "OUT/access"), codes=(0, DECISION), is_killed=True),
+        MarkedRun(
+            "audit-new",
+            verb("audit", later, *policy, "--out", "OUT/report", "--monthly", "--easy-read"),
+            codes=(0, DECISION),
+        ),
+        MarkedRun(
+            "audit-counts",
+            verb("audit-counts", later, *policy, "--trust", "T", "--out", "OUT/t.counts.json"),
+            is_killed=True,
+        ),
+        MarkedRun("compare", verb("compare", "2", "1"), "train"),
+        MarkedRun("versions", verb("versions")),
+        MarkedRun(
+            "score-csv",
+            verb("score", "@next.parquet", "--out", "OUT/worklist.csv", "--history", "@short.parquet"),
+            is_killed=True,
+        ),
+        MarkedRun("score-challenger", verb("score", "@next.parquet", "--out", "OUT/worklist.csv"), "train"),
+        MarkedRun("watch", _watched("@next.parquet"), is_killed=True),
+        MarkedRun("monitor", verb("monitor", later, "--out", "OUT/monitor"), codes=(0, DECISION), is_killed=True),
+        MarkedRun("trial-report", verb("trial", "report", "--out", "OUT/trial"), "score-trial", codes=(0, 2), is_killed=True),
+        MarkedRun("score-trial", verb("score", "@weekly.parquet", "--out", "OUT/worklist.parquet")),
+        MarkedRun("trial-plan", verb("trial", "plan")),
+        MarkedRun("doctor", verb("doctor"), codes=(0, 14)),
+        MarkedRun("doctor-repair", verb("doctor", "--repair"), codes=(0, 14)),
+        MarkedRun("keys-create", verb("keys", "create", "x")),
+        MarkedRun("keys-person", verb("keys", "create", "--person", "A. Clerk", "--team", "North")),
+        MarkedRun("keys-list", verb("keys", "list")),
+        MarkedRun("keys-personal", verb("keys", "personal", "A. Marks", "--role", "Equality lead"), codes=ANY),
+        MarkedRun("log-verify", verb("log", "verify")),
+        MarkedRun("log-who", verb("log", "who", "--output", "OUT/who.csv")),
+        MarkedRun("log-who-appointment", _asked(verb("log", "who", "--appointment"))),
+        MarkedRun("log-upgrade", verb("log", "upgrade")),
+        MarkedRun("log-record", _recorded_file, is_killed=True),
+    )
+
+
+def verb_here(*words: object) -> Work:
+    """A verb that has no home."""
+
+    def work(world: FaultWorld, place: Path) -> int:
+        return cli(*_filled(words, world, place))
+
+    return work
+
+
+def _filled(words: tuple[object, ...], world: FaultWorld, place: Path) -> list[object]:
+    return [
+        world.file(word[1:]) if word.startswith("@") else place / "out" / word[4:] if word.startswith("OUT/") else word
+        for word in map(str, words)
+    ]
+
+
+def _prepared(prepare: Callable[[FaultWorld, Path], None], work: Work) -> Work:
+    def prepared(world: FaultWorld, place: Path) -> int:
+        prepare(world, place)
+        return work(world, place)
+
+    return prepared
+
+
+def _asked(work: Work) -> Work:
+    """With an appointment's number on standard input."""
+
+    def asked(world: FaultWorld, place: Path) -> int:
+        number = pq.read_table(world.file("next.parquet"))["appointment_id"][0].as_py()
+        (world.place / "asked").write_text(f"{number}\n")
+        with (world.place / "asked").open() as sys.stdin:
+            return work(world, place)
+
+    return asked
+
+
+def _watched(*lists: str) -> Work:
+    """Put these lists into the watched folder, and look four times."""
+
+    def work(world: FaultWorld, place: Path) -> int:
+        from dnapredict.pipeline import watching
+
+        watching._looks = lambda _seconds: iter(range(4))  # type: ignore[assignment]
+        for name in lists:
+            path = world.file(name[1:])
+            shutil.copyfile(path, place / "drop" / path.name)
+        return cli("score", "--watch", place / "drop", "--form", "xlsx", "--home", place / "home")
+
+    return work
+
+
+def _recorded_file(world: FaultWorld, place: Path) -> int:
+    from dnapredict.worklist.files import list_store
+
+    home = place / "home"
+    list_id = next(each.list_id for each in list_store.headings(home) if each.name == "weekly.parquet")
+    return cli("log", "record", world.file("filled.csv"), "--list", list_id, "--home", home)
+
+
+def failures(bad: dict[str, dict[str, Path]]) -> Iterator[MarkedRun]:
+    """Each verb that reads an extract or a list, with each that is bad; each that writes, where it cannot."""
+    by_name = {run.name: run for run in verbs()}
+    for name in READ:
+        for kind, path in bad["later"].items():
+            yield MarkedRun(f"{name} {kind}", _with(by_name[name], path), by_name[name].before, ANY)
+    for kind, path in bad["next"].items():
+        yield MarkedRun(f"score {kind}", verb("score", path, "--out", "OUT/worklist.csv"), codes=ANY)
+        yield MarkedRun(f"suggest {kind}", verb_here("check", path, "--suggest"), codes=ANY)
+        yield MarkedRun(f"factors {kind}", verb_here("factors", path), codes=ANY)
+        yield MarkedRun(f"watch {kind}", _watched(f"@{path.name}"), codes=ANY)
+        yield MarkedRun(f"log-record {kind}", verb("log", "record", path), codes=ANY)
+    for name, run in by_name.items():
+        if run.is_killed:
+            yield replace(run, name=f"{name} no room", work=_with_little_room(run.work), codes=ANY, is_killed=False)
+            yield replace(run, name=f"{name} closed", work=_where_out_is_a_file(run.work), codes=ANY, is_killed=False)
+    for words in (
+        ("score", "--nope"),
+        ("train", "@later.parquet", "--config", "@later.parquet"),
+        ("check", "@later.parquet", "--mapping", "@bad-next-bad-cells.csv"),
+        ("score", "@next.parquet", "--out", "OUT/worklist.txt"),
+        ("audit", "@later.parquet", "--scores", "@next.parquet", "--out", "OUT/report"),
+        ("audit", "@later.parquet", "--scores", "@bad-scores.csv", "--out", "OUT/report"),
+        ("sign", "OUT/none", *REVIEWER, "--decision", "approve"),
+    ):
+        yield MarkedRun(f"wrong {' '.join(words)}", verb(*words), codes=ANY)
+
+
+def _with(run: MarkedRun, path: Path) -> Work:
+    """The run, with another extract."""
+
+    def work(world: FaultWorld, place: Path) -> int:
+        before = world.file("later.parquet")
+        other = replace(world, place=world.place)
+        return _Instead(run, {before: path, world.file("short.parquet"): path, world.file("append.parquet"): path})(
+            other, place
+        )
+
+    return work
+
+
+@dataclass(frozen=True)
+class _Instead:
+    """A run in which files of the world are others."""
+
+    run: MarkedRun
+    files: dict[Path, Path]
+
+    def __call__(self, world: FaultWorld, place: Path) -> int:
+        files = self.files
+
+        class Other(FaultWorld):
+            def file(self, name: str) -> Path:
+                return files.get(self.place / name, self.place / name)
+
+        return self.run.work(Other(world.place), place)
+
+
+def _with_little_room(work: Work) -> Work:
+    def limited(world: FaultWorld, place: Path) -> int:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LITTLE_DISK, LITTLE_DISK))
+        return work(world, place)
+
+    return limited
+
+
+def _where_out_is_a_file(work: Work) -> Work:
+    def closed(world: FaultWorld, place: Path) -> int:
+        (place / "out").rmdir()
+        (place / "out").write_text("x")
+        return work(world, place)
+
+    return closed
+
+
+def routes(bad: dict[str, Path]) -> Iterator[MarkedRun]:
+    """Each route: as it succeeds and as it fails, and those that write as they are killed."""
+    yield MarkedRun("route: upload", _served(_upload), is_killed=True)
+    yield MarkedRun("route: upload xlsx", _served(_upload_workbook), is_killed=True)
+    yield MarkedRun("route: upload page", _served(_upload_renamed), is_killed=True)
+    yield MarkedRun("route: score", _served(_score), is_killed=True)
+    yield MarkedRun("route: record", _served(_record), "route: upload", is_killed=True)
+    yield MarkedRun("route: opt-out", VERBS["opt-out"].work, "route: upload", is_killed=True)
+    yield MarkedRun("route: call", _served(_call), "route: upload", is_killed=True)
+    yield MarkedRun("route: mend", _served(_mend), "route: bad upload", is_killed=True)
+    yield MarkedRun("route: return", _served(_return), "route: upload", is_killed=True)
+    yield MarkedRun("route: delete", _served(_delete), "route: upload", is_killed=True)
+    yield MarkedRun("route: pages", _served(_pages), "route: upload")
+    yield MarkedRun("route: refused", _served(_refusals), "route: upload")
+    yield MarkedRun("route: bad upload", _served(_bad_upload(bad["bad-cells.csv"])))
+    yield MarkedRun("route: bad uploads", _served(lambda *given: _bad_uploads(*given, bad)))
+    yield MarkedRun("route: no room", _with_little_room(_served(_upload_and_score)), codes=ANY)
+
+
+def _served(ask: Callable[[TestClient, FaultWorld, Path], int]) -> Work:
+    """A request to the service; what is logged from INFO on is printed, and what `/metrics` and refusals answer."""
+
+    def asked(client: TestClient, world: FaultWorld, home: Path) -> int:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # the client's own, which has the addresses it asks
+        code = ask(client, world, home)
+        for address in ("/metrics", "/docs.json", "/readyz"):
+            sys.stdout.write(client.get(address).text)
+        return code
+
+    return service(asked)
+
+
+def _tell(answer: httpx.Response, *, is_refused: bool = False) -> httpx.Response:
+    """Print what a client or a proxy may log of an answer: its headers; and the text of a refusal."""
+    sys.stdout.write(f"{answer.status_code} {answer.headers}\n")
+    if is_refused or answer.status_code >= 400:
+        sys.stdout.write(answer.text)
+    return answer
+
+
+def _csv(world: FaultWorld) -> bytes:
+    return as_csv(pq.read_table(world.file("next.parquet"))).encode()
+
+
+def _upload(client: TestClient, world: FaultWorld, _home: Path) -> int:
+    return int(_tell(client.post("/v1/lists", files={"file": ("next.csv", _csv(world))})).status_code != 200)
+
+
+def _upload_workbook(client: TestClient, world: FaultWorld, _home: Path) -> int:
+    content = workbook(pq.read_table(world.file("next.parquet")))
+    return int(_tell(client.post("/v1/lists", files={"file": ("next.xlsx", content)})).status_code != 200)
+
+
+def _upload_renamed(client: TestClient, world: FaultWorld, _home: Path) -> int:
+    """A list with columns of its own, for which the page asks."""
+    content = _csv(world).replace(b"starts_at", b"When", 1)
+    answer = _tell(client.post("/upload", files={"file": ("renamed.csv", content)}, follow_redirects=False))
+    client.get(answer.headers.get("location", "/lists"))
+    return int(answer.status_code >= 400)
+
+
+def _list(home: Path, name: str = "next.csv") -> tuple[str, list[str]]:
+    from dnapredict.worklist.files import list_store
+
+    list_id = next(heading.list_id for heading in list_store.headings(home) if heading.name == name)
+    kept = list_store.find(home, list_id)
+    return list_id, [] if kept is None else kept.worklist["appointment_id"].to_pylist()
+
+
+def _record(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    list_id, appointments = _list(home)
+    _tell(client.post(f"/lists/{list_id}/outcomes", data={"line": 1, "outcome": "confirmed"}, follow_redirects=False))
+    body = {"appointment_id": appointments[1], "outcome": "no_answer"}
+    return int(_tell(client.post(f"/v1/lists/{list_id}/actions", json=body)).status_code != 201)
+
+
+def _call(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    list_id, appointments = _list(home)
+    address = f"/lists/{list_id}"
+    _tell(client.get(f"{address}/call/1"))
+    _tell(client.post(f"{address}/search", data={"words": "Qzxname Smith 3"}))
+    _tell(client.post(f"{address}/search", data={"words": appointments[2]}, follow_redirects=False))
+    note = {"outcome": "no_answer", "seen": "", "note": "Qzxfree ask for the daughter on 07700900987"}
+    _tell(client.post(f"{address}/assign", data={"colleague": "B. Lead"}, follow_redirects=False))
+    return int(_tell(client.post(f"{address}/call/1", data=note, follow_redirects=False)).status_code >= 400)
+
+
+def _mend(client: TestClient, world: FaultWorld, home: Path) -> int:
+    list_id, _ = _list(home, "bad-next-bad-cells.csv")
+    page = client.get(f"/lists/{list_id}?show=all").text
+    _tell(client.post(f"/lists/{list_id}/mend", data={"line": "1", "cell-0": BAD_CELL}, follow_redirects=False))
+    return int("/lists" not in page)
+
+
+def _return(client: TestClient, world: FaultWorld, home: Path) -> int:
+    """Download the list in each form, and give it back filled in: whole, with bad cells, and cut."""
+    list_id, _ = _list(home)
+    for form in ("csv", "xlsx"):
+        content = _tell(client.get(f"/lists/{list_id}/file?form={form}")).content
+        client.get(f"/v1/lists/{list_id}?form={form}")
+        for sent in (content, content[: len(content) // 2], content.replace(b"outcome", b"result")):
+            for address in (f"/v1/lists/{list_id}/outcomes", f"/lists/{list_id}/workbook"):
+                answer = client.post(address, files={"file": (f"filled.{form}", sent)})
+                _tell(answer, is_refused=address.startswith("/v1") and answer.status_code >= 400)
+    csv_ = client.get(f"/lists/{list_id}/file?form=csv").text.splitlines()
+    odd = "\n".join([csv_[0], *(f"{line.rpartition(',')[0]},{BAD_CELL}" for line in csv_[1:])])
+    _tell(client.post(f"/v1/lists/{list_id}/outcomes", files={"file": ("filled.csv", odd.encode())}))
+    return 0
+
+
+def _delete(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    list_id, _ = _list(home)
+    _tell(client.get(f"/lists/{list_id}/delete"))
+    return int(_tell(client.post(f"/lists/{list_id}/delete", follow_redirects=False)).status_code != 303)
+
+
+def _pages(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    list_id, _ = _list(home)
+    own = ("", "?show=all", "/sheet", "/call", "/call/1", "/call/9999", "/workbook", "/delete", "/file?form=parquet")
+    addresses = [f"/lists/{list_id}{each}" for each in own]
+    addresses += ["/", "/lists", "/week", "/model", "/model/report", "/model/report.html", "/model/figures.html"]
+    addresses += [
+        "/model/monitor",
+        "/upload",
+        "/about",
+        "/accessibility",
+        "/livez",
+        "/healthz",
+        "/sign-in",
+        "/v1/model",
+    ]
+    addresses += ["/schema.json", "/no-such-page", f"/v1/lists/{list_id}", "/sign-in/openid", "/lists/ffffffffffffffff"]
+    for address in addresses:
+        _tell(client.get(address, follow_redirects=False))
+    return 0
+
+
+def _refusals(client: TestClient, world: FaultWorld, home: Path) -> int:
+    """Wrong values in every body."""
+    from benchmarks.home_faults import as_requests
+
+    list_id, _ = _list(home)
+    row = as_requests(_without_contacts(pq.read_table(world.file("next.parquet")).slice(0, 1)))[0]
+    for name in row:
+        for value in (BAD_CELL, [BAD_CELL], {BAD_CELL: BAD_CELL}, 988_765_432_000_111):
+            answer = client.post("/v1/score", json={"appointments": [row | {name: value}]})
+            if answer.status_code >= 400:
+                _tell(answer)
+    for body in (
+        f'{{"{BAD_CELL}',
+        f'["{BAD_CELL}"]',
+        f'{{"appointments": "{BAD_CELL}"}}',
+        f'{{"appointments": [{{"{BAD_CELL}": 1}}]}}',
+    ):
+        _tell(client.post("/v1/score", content=body, headers={"content-type": "application/json"}), is_refused=True)
+    for body in (
+        {"appointment_id": BAD_CELL, "outcome": "confirmed"},
+        {"appointment_id": "x", "outcome": BAD_CELL},
+        {BAD_CELL: 1},
+    ):
+        _tell(client.post(f"/v1/lists/{list_id}/actions", json=body), is_refused=True)
+    for address in ("outcomes", "mend", "assign", "call/1", "search"):
+        for data in (
+            {"line": BAD_CELL, "outcome": BAD_CELL},
+            {BAD_CELL: BAD_CELL},
+            {"line": "1", "colleague": BAD_CELL * 50},
+        ):
+            client.post(f"/lists/{list_id}/{address}", data=data)
+    client.post("/upload/columns", data={"column-0": BAD_CELL, "ticket": BAD_CELL})
+    _tell(client.get(f"/lists/{BAD_CELL}"))
+    client.post("/sign-in", data={"key": BAD_CELL})
+    return 0
+
+
+def _bad_upload(path: Path) -> Callable[[TestClient, FaultWorld, Path], int]:
+    def ask(client: TestClient, _world: FaultWorld, _home: Path) -> int:
+        return int(client.post("/v1/lists", files={"file": (path.name, path.read_bytes())}).status_code != 200)
+
+    return ask
+
+
+def _bad_uploads(client: TestClient, _world: FaultWorld, _home: Path, bad: dict[str, Path]) -> int:
+    for path in bad.values():
+        _tell(client.post("/v1/lists", files={"file": (path.name, path.read_bytes())}))
+        client.post("/upload", files={"file": (path.name, path.read_bytes())})
+    return 0
+
+
+def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
+    from benchmarks.home_faults import as_requests
+
+    rows = as_requests(_without_contacts(pq.read_table(world.file("next.parquet")).slice(0, 20)))
+    return int(_tell(client.post("/v1/score", json={"appointments": rows, "reasons": True})).status_code != 200)
+
+
+def _without_contacts(table: pa.Table) -> pa.Table:
+    return table.drop_columns([each for each in table.column_names if each.startswith("person_") or "telephone" in each])
+
+
+def _upload_and_score(client: TestClient, world: FaultWorld, home: Path) -> int:
+    return _upload(client, world, home) + _score(client, world, home)
+
+
+def runs(world: FaultWorld) -> list[MarkedRun]:
+    """All of them."""
+    world.file("renamed.csv").write_bytes(_csv(world).replace(b"starts_at", b"When", 1))
+    scores = as_csv(pq.read_table(world.file("later.parquet")).select(["appointment_id"]).slice(0, 500))
+    head, *lines = scores.splitlines()
+    world.file("bad-scores.csv").write_text(
+        "\n".join([f"{head},probability", *(f"{line},{BAD_CELL}" for line in lines)])
+    )
+    later = pq.read_table(world.file("later.parquet")).slice(0, 3_000)
+    bad = {
+        "later": bad_files(world, later, "later"),
+        "next": bad_files(world, pq.read_table(world.file("next.parquet")), "next"),
+    }
+    return [*verbs(), *routes(bad["next"]), *failures(bad)]

@@ -63,7 +63,7 @@ class Bench:
             if stopped.code >= 0:
                 continue
             name = f"{run.name} killed at {point.number} ({point.kind})"
-            self._judge(name, stopped)
+            self._judge(name, stopped, is_killed=True)
             self._judge_leftovers(name, run, after)
             self.done["killed"] += 1
 
@@ -82,8 +82,8 @@ class Bench:
             shutil.copytree(self.place, kept, symlinks=True)
         return kept
 
-    def _judge(self, name: str, ended: Ended) -> None:
-        for fault in faults_of(self.place, ended.said, self.search):
+    def _judge(self, name: str, ended: Ended, *, is_killed: bool = False) -> None:
+        for fault in faults_of(self.place, ended.said, self.search, is_killed=is_killed):
             print(f"{name}: {fault}", flush=True)
             self.found.append((name, fault))
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["MARKS", "PATIENTS_FROM", "Fault", "MarkSearch", "hashed"]
+__all__ = ["MARKS", "PATIENTS_FROM", "Fault", "MarkSearch", "all_open", "hashed", "modes_that_are_open"]
 
 PATIENTS_FROM = 988_765_432_000_000
 """The first of the patients' numbers: so long that no other number begins with the same nine digits."""
@@ -157,3 +157,10 @@ def modes_that_are_open(path: Path, within: Path) -> Iterator[str]:
         mode = stat.S_IMODE(each.lstat().st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield f"{each.name} has mode {mode:04o}"
+
+
+def all_open(path: Path, within: Path) -> bool:
+    """Whether another account can read the file: it and every folder above it within `within` is open to others."""
+    above = path.relative_to(within).parents
+    can_enter = all((within / each).stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for each in above)
+    return can_enter and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

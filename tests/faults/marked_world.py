@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +29,17 @@ NAMED = ("appointment_id", "patient_id")
 
 # A list that waits in the watched folder, as it was put there.
 _GIVEN = re.compile(r"drop/[^./][^/]*")
-# Where a run may leave what, besides its inputs: by a pattern of names in its place. All of it private.
+# Where a run may leave what, besides its inputs: by a pattern of names in its place. All of it is its owner's alone.
 MAY_HOLD = {
-    r"home/lists/.*": {"appointment"},
-    r"home/history/.*": {"appointment", "patient", "area"},
-    r"home/outcomes/.*": {"ethnic code"},
+    r"home/lists/[^.].*": {"appointment"},
+    r"home/history/[^.].*": {"appointment", "patient", "area", "digest"},  # a digest is next to what it is of
+    r"home/outcomes/(?!dnapredict-)[^.].*": {"ethnic code"},
     r"out/worklist\..*": {"appointment", "name", "telephone"},
     r"out/features\.parquet": {"appointment", "patient"},
-    r"drop/.*": {"*"},
-    # What only a killed process leaves; whether it goes is judged besides.
-    r"tmp/.*|(.*/)?\.[^/]*(/.*)?|home/outcomes/dnapredict-.*": {"*"},
+    r"drop/(done|failed)/[^.].*(?<!\.txt)": {"*"},
 }
+# What only a killed process leaves, in a folder that nobody else may enter; whether it goes is judged besides.
+_TRANSIENT = re.compile(r"tmp/.*|(.*/)?\.[^/]*(/.*)?|home/outcomes/dnapredict-.*")
 
 
 def marked(rows: pa.Table) -> pa.Table:
@@ -102,24 +102,32 @@ def within(place: Path, work: Callable[[], int]) -> Callable[[], int]:
     return done
 
 
-def faults_of(place: Path, said: str, search: MarkSearch, *, inputs: frozenset[str] = frozenset()) -> list[Fault]:
+def faults_of(place: Path, said: str, search: MarkSearch, *, is_killed: bool = False) -> list[Fault]:
     """Marked values in `place` and in what was printed that are where they must not be."""
     found = [Fault("printed", kind, "printed or logged") for kind in sorted(search.in_content(said.encode()))]
     for path in sorted(place.rglob("*")):
         name = path.relative_to(place).as_posix()
-        if not path.is_file() or path.is_symlink() or name in inputs or _GIVEN.fullmatch(name):
-            continue
-        holds = search.in_file(path)
-        may = set().union(*(kinds for pattern, kinds in MAY_HOLD.items() if re.fullmatch(pattern, name)))
-        if "digest" in holds and re.fullmatch(r"home/history/.*", name):
-            holds -= {"digest"}  # next to the identifiers themselves
-        if "*" not in may:
-            found += [Fault(name, kind, "must not be there") for kind in sorted(holds - may)]
-        if holds:
-            top = place / name.split("/")[0]
-            limit = top if top.name == "home" else top / name.split("/")[1] if top.name == "drop" else path
-            found += [Fault(name, "+".join(sorted(holds)), open_) for open_ in modes_that_are_open(path, limit)]
+        if path.is_file() and not path.is_symlink() and not _GIVEN.fullmatch(name):
+            found += _faults_of_file(place, name, search.in_file(path), is_killed=is_killed)
     return found
+
+
+def _faults_of_file(place: Path, name: str, holds: frozenset[str], *, is_killed: bool) -> Iterator[Fault]:
+    path = place / name
+    if _TRANSIENT.fullmatch(name):
+        if holds and not is_killed:
+            yield Fault(name, "+".join(sorted(holds)), "is left by a process that was not killed")
+        if holds and all_open(path, place):
+            yield Fault(name, "+".join(sorted(holds)), "others may read it")
+        return
+    may = set[str]().union(*(kinds for pattern, kinds in MAY_HOLD.items() if re.fullmatch(pattern, name)))
+    for kind in sorted(holds - may if "*" not in may else ()):
+        yield Fault(name, kind, "must not be there")
+    first, *rest = Path(name).parts
+    # The folders of outputs and the watched folder are a person's; what is made in them is ours.
+    limit = {"home": place / "home", "drop": place / "drop" / rest[0]}.get(first, path)
+    for open_ in modes_that_are_open(path, limit) if holds else ():
+        yield Fault(name, "+".join(sorted(holds)), open_)
 
 
 BAD_CELL = "Qzxcell ring him"

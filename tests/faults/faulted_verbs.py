@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy.orm
-from starlette.testclient import TestClient
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 __all__ = ["REVIEWER", "VERBS", "FaultWorld", "FaultedVerb", "as_csv", "cli", "make_world", "service", "verb", "warm"]
 
@@ -196,10 +199,12 @@ def as_csv(table: pa.Table) -> str:
     return text.getvalue()
 
 
-def service(ask: Callable[[TestClient, FaultWorld, Path], int]) -> Callable[[FaultWorld, Path], int]:
+def service(ask: Callable[["TestClient", FaultWorld, Path], int]) -> Callable[[FaultWorld, Path], int]:
     """A request to the service of the home, with its own champion, in this process."""
 
     def work(world: FaultWorld, place: Path) -> int:
+        from starlette.testclient import TestClient  # warns of a successor to httpx
+
         from dnapredict.config.service_config import served_config
         from dnapredict.service import app
 
@@ -221,13 +226,13 @@ def _refused(answer: httpx.Response) -> int:
     return 1
 
 
-def _upload(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _upload(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     content = as_csv(pq.read_table(world.file("next.parquet"))).encode()
     answer = client.post("/v1/lists", files={"file": ("next.csv", content)})
     return 0 if answer.status_code == 200 else _refused(answer)
 
 
-def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _score(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     from benchmarks.home_faults import as_requests
 
     rows = as_requests(pq.read_table(world.file("next.parquet")).slice(0, 20))
@@ -235,10 +240,10 @@ def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
     return 0 if answer.status_code == 200 else _refused(answer)
 
 
-def _recorded(outcome: str) -> Callable[[TestClient, FaultWorld, Path], int]:
+def _recorded(outcome: str) -> Callable[["TestClient", FaultWorld, Path], int]:
     """Record the outcome for the first line of the list that was uploaded."""
 
-    def ask(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    def ask(client: "TestClient", _world: FaultWorld, home: Path) -> int:
         from dnapredict.worklist.files import list_store
 
         uploaded = next(heading.list_id for heading in list_store.headings(home) if heading.name == "next.csv")

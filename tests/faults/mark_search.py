@@ -1,8 +1,8 @@
 """Search all that a verb could write for marked values of patients, whatever form they have there.
 
 A file is read as its bytes, in UTF-8 and UTF-16, and as what it holds: members of archives, columns of Parquet files,
-rows of SQLite databases with what was deleted and not overwritten yet, unpacked gzip. Identifiers are also looked for as
-binary numbers, and as digests that nobody needs a secret to make.
+rows of SQLite databases with what was deleted and not overwritten yet, unpacked gzip. Identifiers are also looked for
+as binary numbers, and as digests that nobody needs a secret to make.
 """
 
 import contextlib
@@ -69,9 +69,13 @@ def hashed(identifiers: Iterable[str]) -> dict[bytes, str]:
 
 @dataclass
 class MarkSearch:
-    """A search for `MARKS` and digests; what a file of some content holds is searched once."""
+    """A search for `MARKS` and digests; what a file of some content holds is searched once.
+
+    `seen` is all that was found anywhere, to know that it was searched where values are.
+    """
 
     digests: Mapping[bytes, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
     _known: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def in_file(self, path: Path) -> frozenset[str]:
@@ -87,7 +91,9 @@ class MarkSearch:
 
     def in_content(self, content: bytes) -> frozenset[str]:
         """As `in_file`, of bytes that are in no file."""
-        return frozenset(self._found(content))
+        found = frozenset(self._found(content))
+        self.seen |= found
+        return found
 
     def _found(self, content: bytes) -> Iterator[str]:
         for form in _forms(content):

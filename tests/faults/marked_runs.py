@@ -1,7 +1,5 @@
 """Every verb and route of a trust whose patients are marked: as it succeeds, and as it fails."""
 
-import contextlib
-import datetime
 import logging
 import resource
 import shutil
@@ -33,7 +31,6 @@ READ = (
     "append",
     "outcomes",
     "monitor",
-    "cycle",
 )
 
 
@@ -94,7 +91,9 @@ def verbs() -> Iterator[MarkedRun]:
         MarkedRun("score-challenger", verb("score", "@next.parquet", "--out", "OUT/worklist.csv"), "train"),
         MarkedRun("watch", _watched("@next.parquet"), is_killed=True),
         MarkedRun("monitor", verb("monitor", later, "--out", "OUT/monitor"), codes=(0, DECISION), is_killed=True),
-        MarkedRun("trial-report", verb("trial", "report", "--out", "OUT/trial"), "score-trial", codes=(0, 2), is_killed=True),
+        MarkedRun(
+            "trial-report", verb("trial", "report", "--out", "OUT/trial"), "score-trial", codes=(0, 2), is_killed=True
+        ),
         MarkedRun("score-trial", verb("score", "@weekly.parquet", "--out", "OUT/worklist.parquet")),
         MarkedRun("trial-plan", verb("trial", "plan")),
         MarkedRun("doctor", verb("doctor"), codes=(0, 14)),
@@ -333,14 +332,14 @@ def _call(client: TestClient, _world: FaultWorld, home: Path) -> int:
     return int(_tell(client.post(f"{address}/call/1", data=note, follow_redirects=False)).status_code >= 400)
 
 
-def _mend(client: TestClient, world: FaultWorld, home: Path) -> int:
+def _mend(client: TestClient, _world: FaultWorld, home: Path) -> int:
     list_id, _ = _list(home, "bad-next-bad-cells.csv")
     page = client.get(f"/lists/{list_id}?show=all").text
     _tell(client.post(f"/lists/{list_id}/mend", data={"line": "1", "cell-0": BAD_CELL}, follow_redirects=False))
     return int("/lists" not in page)
 
 
-def _return(client: TestClient, world: FaultWorld, home: Path) -> int:
+def _return(client: TestClient, _world: FaultWorld, home: Path) -> int:
     """Download the list in each form, and give it back filled in: whole, with bad cells, and cut."""
     list_id, _ = _list(home)
     for form in ("csv", "xlsx"):
@@ -442,7 +441,9 @@ def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
 
 
 def _without_contacts(table: pa.Table) -> pa.Table:
-    return table.drop_columns([each for each in table.column_names if each.startswith("person_") or "telephone" in each])
+    return table.drop_columns(
+        [each for each in table.column_names if each.startswith("person_") or "telephone" in each]
+    )
 
 
 def _upload_and_score(client: TestClient, world: FaultWorld, home: Path) -> int:

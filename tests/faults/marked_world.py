@@ -19,9 +19,9 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.faults.faulted_verbs import FaultWorld, as_csv
-from tests.faults.mark_search import PATIENTS_FROM, Fault, MarkSearch, modes_that_are_open
+from tests.faults.mark_search import PATIENTS_FROM, Fault, MarkSearch, all_open, modes_that_are_open
 
-__all__ = ["BAD_CELL", "bad_files", "faults_of", "marked", "new_place", "within", "workbook"]
+__all__ = ["BAD_CELL", "CARRIED", "bad_files", "faults_of", "is_transient", "marked", "new_place", "within", "workbook"]
 
 FOLDERS = ("out", "cwd", "tmp", "user", "drop")
 CARRIED = 'carry_through = ["person_full_name", "mobile_telephone"]'
@@ -112,9 +112,14 @@ def faults_of(place: Path, said: str, search: MarkSearch, *, is_killed: bool = F
     return found
 
 
+def is_transient(name: str) -> bool:
+    """Whether a file of that name in a place is one that only a killed process leaves."""
+    return _TRANSIENT.fullmatch(name) is not None
+
+
 def _faults_of_file(place: Path, name: str, holds: frozenset[str], *, is_killed: bool) -> Iterator[Fault]:
     path = place / name
-    if _TRANSIENT.fullmatch(name):
+    if is_transient(name):
         if holds and not is_killed:
             yield Fault(name, "+".join(sorted(holds)), "is left by a process that was not killed")
         if holds and all_open(path, place):
@@ -147,7 +152,7 @@ _TYPED = (
 def bad_files(world: FaultWorld, table: pa.Table, name: str) -> dict[str, Path]:
     """An extract or a list as it must not be: by what is wrong with it."""
     text = as_csv(table)
-    header, _, rest = text.partition("\n")
+    rest = text.partition("\n")[2]
     half = text[: len(text) // 2].rpartition("\n")[2]
     contents = {
         "bad-cells.csv": as_csv(_with_bad_cells(table)).encode(),

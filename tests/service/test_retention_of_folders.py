@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.service.test_retention import days_ago, in_days, keep, there
 from tests.service.test_log_databases import row
+from tests.service.test_retention import days_ago, in_days, keep, there
 
 from dnapredict.config.service_config import Retention
 from dnapredict.data.retention_clock import confirm_clock
@@ -156,7 +156,7 @@ def test_another_scoring_in_the_same_folder_removes_what_a_killed_one_has_put_on
         assert names(week) == ["about.json", "lock", "part-000000.parquet"]
 
 
-def histories(home: Path, *, refreshed: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+def histories(home: Path, *, refreshed: int) -> Path:
     """Three histories of which one is in use, which replaced the others so many days ago."""
     root = home / "history"
     for name in ("history-a", "history-b", "history-c"):
@@ -168,8 +168,8 @@ def histories(home: Path, *, refreshed: int, monkeypatch: pytest.MonkeyPatch) ->
     return root
 
 
-def test_a_history_that_was_replaced_goes_after_its_days_counted_from_the_refresh(tmp_path: Path, monkeypatch) -> None:
-    root = histories(tmp_path, refreshed=8, monkeypatch=monkeypatch)
+def test_a_history_that_was_replaced_goes_after_its_days_counted_from_the_refresh(tmp_path: Path) -> None:
+    root = histories(tmp_path, refreshed=8)
     assert remove_histories(tmp_path, Retention(old_history_days=9)) == 0
     (root / "history-d").mkdir()  # a refresh that is just ending has put it there and not named it yet
     assert remove_histories(tmp_path, Retention(old_history_days=7)) == 2
@@ -179,7 +179,9 @@ def test_a_history_that_was_replaced_goes_after_its_days_counted_from_the_refres
     assert current.folder == root / "history-b"
 
 
-def test_a_list_that_was_put_back_from_a_backup_goes_by_its_mark_and_not_by_the_time_of_its_file(tmp_path: Path) -> None:
+def test_a_list_that_was_put_back_from_a_backup_goes_by_its_mark_and_not_its_times(
+    tmp_path: Path,
+) -> None:
     old, new = keep(tmp_path, "a", in_days(1)), keep(tmp_path, "b", in_days(1))
     (tmp_path / "lists" / f"{old}.kept").write_text(f"{in_days(-92):%Y-%m-%d}")
     assert there(tmp_path) == {"a", "b"}
@@ -188,7 +190,7 @@ def test_a_list_that_was_put_back_from_a_backup_goes_by_its_mark_and_not_by_the_
 
 
 def test_a_run_says_what_it_deleted_in_one_line_without_a_value_and_nothing_while_the_clock_is_doubted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home, watched = tmp_path / "Qzxname", tmp_path / "lists"
     log = ScoringLog(home)
@@ -197,7 +199,7 @@ def test_a_run_says_what_it_deleted_in_one_line_without_a_value_and_nothing_whil
     note_folder(home, watched, FolderUse.WATCHED)
     note_folder(home, tmp_path / "out", FolderUse.SCORING)
     interrupted(tmp_path / "out", "Qzxname.csv", days=31)
-    histories(home, refreshed=8, monkeypatch=monkeypatch)
+    histories(home, refreshed=8)
     thread = RetentionThread(home, log, Retention(log_days=30))
     with caplog.at_level(logging.INFO):
         assert thread.run_once()  # the first reading of a home: in doubt
@@ -214,7 +216,9 @@ def test_a_run_says_what_it_deleted_in_one_line_without_a_value_and_nothing_whil
     assert "Qzxname" not in caplog.text
 
 
-def test_a_damaged_note_of_a_folder_is_named_and_hinders_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_note_of_a_folder_is_named_and_hinders_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     home = tmp_path / "home"
     for name in ("one", "two"):
         moved(tmp_path / name / "done", "week.csv", days=31)
@@ -234,3 +238,11 @@ def test_an_upload_that_nobody_came_back_to_goes_without_another_one(tmp_path: P
     thread = RetentionThread(tmp_path, ScoringLog(tmp_path), Retention(), remove_leftovers=remove_left_files)
     thread.remove_leftovers()
     assert list((tmp_path / "uploads").iterdir()) == [waiting]
+
+
+def test_the_service_removes_rows_of_a_killed_scoring_within_the_hour_wherever_it_was(tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    week = interrupted(out, "week.csv", days=0)
+    note_folder(home, out, FolderUse.SCORING)
+    RetentionThread(home, ScoringLog(home), Retention()).remove_leftovers()  # what it does every quarter of an hour
+    assert names(week) == ["about.json", "lock", "part-000000.parquet"]

@@ -140,7 +140,7 @@ def in_files(home: Path) -> list[str]:
     return sorted(path.relative_to(home / "tested").as_posix() for path in (home / "tested").rglob("*.parquet"))
 
 
-def appointments_of(training: Training) -> TrainingExtract:  # noqa: F811
+def extract_of_50() -> TrainingExtract:
     """The extract of a training, as far as it is kept."""
     n = 50
     day = np.array(["2025-03-10"] * n, "datetime64[D]")
@@ -148,15 +148,13 @@ def appointments_of(training: Training) -> TrainingExtract:  # noqa: F811
     return TrainingExtract(rows, {})
 
 
-def test_retention_deletes_what_was_tested_but_not_of_what_is_in_use_or_the_challenger(
-    tmp_path, folder, training, rival  # noqa: F811
-):
+def test_retention_deletes_what_no_version_in_use_was_tested_on(tmp_path, folder, training, rival):  # noqa: F811
     now = datetime.datetime.now(datetime.UTC)
     years = now - datetime.timedelta(days=1_200)
     registry = Registry(tmp_path)
     with set_back(years):
-        registry.register(folder, training, appointments=appointments_of(training))
-        registry.register(*rival, appointments=appointments_of(training))
+        registry.register(folder, training, appointments=extract_of_50())
+        registry.register(*rival, appointments=extract_of_50())
         registry.set_audit("1", verdict="PASS", digest="1" * 64)
     before, limit = in_files(tmp_path), now - datetime.timedelta(days=1_096)
     assert len(before) == 4
@@ -178,7 +176,7 @@ def test_retention_deletes_what_was_tested_but_not_of_what_is_in_use_or_the_chal
 def test_what_the_version_in_use_was_tested_on_is_kept_whatever_its_age(tmp_path, folder, training, rival):  # noqa: F811
     with set_back(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1_200)):
         registry = Registry(tmp_path)
-        registry.register(folder, training, appointments=appointments_of(training))
+        registry.register(folder, training, appointments=extract_of_50())
         registry.register(*rival)
         registry.set_audit("1", verdict="PASS", digest="1" * 64)
         registry.promote("1")

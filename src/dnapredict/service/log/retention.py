@@ -23,7 +23,7 @@ from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store
-from dnapredict.worklist.files.output_folders import remove_moved, remove_staging
+from dnapredict.worklist.files.output_folders import remove_left_rows, remove_moved, remove_staging
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
 _LOG: Final = logging.getLogger("dnapredict.service")
@@ -82,7 +82,8 @@ class RetentionThread:
         self._tidying.start()
 
     def remove_leftovers(self) -> None:
-        """Remove what processes that were killed have left, in the home and in the temporary folder."""
+        """Remove what killed processes have left, in the home, where it scores, and in the temporary folder."""
+        remove_left_rows(self._home)
         removed = self._leftovers(self._home) + remove_abandoned()
         if removed:
             _LOG.info("%s drafts of processes that were killed are removed.", removed)

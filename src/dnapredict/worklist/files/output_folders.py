@@ -71,11 +71,14 @@ def damaged(home: Path) -> Iterator[str]:
             yield str(error)
 
 
-def remove_staging(home: Path, retention: Retention) -> int:
-    """Delete interrupted scorings that began more than `staging_days` ago; return their number.
+def remove_left_rows(home: Path) -> None:
+    """Delete what killed scorings have put on the disk of the rows of their lists, but not their risks."""
+    for _, folder in _noted(home, FolderUse.SCORING):
+        remove_abandoned(folder)
 
-    What an interrupted scoring has put on the disk of the rows of its list is deleted at once.
-    """
+
+def remove_staging(home: Path, retention: Retention) -> int:
+    """Delete interrupted scorings that began more than `staging_days` ago, and left rows; return their number."""
     before = _now().date() - datetime.timedelta(days=retention.staging_days)
     removed = 0
     for noted, folder in _noted(home, FolderUse.SCORING):

@@ -53,8 +53,10 @@ class Bench:
         if ended.code not in run.codes:
             print(f"{run.name}: exit {ended.code}: {ended.said[-1500:]}", flush=True)
             self.done["unexpected"] += 1
-        self._judge(run.name, ended)
+        self._judge(run.name, ended, is_killed=run.leaves_drafts)
         self.done["done"] += 1
+        if run.leaves_drafts:
+            self._judge_leftovers(run.name, by_name["serve"], frozenset())
         after = frozenset(_names(self.place))
         for point in spread(points, self.kills) if run.is_killed and self.kills else ():
             if time.monotonic() > self.until:
@@ -95,7 +97,10 @@ class Bench:
         ran(within(self.place, lambda: _tidied(self.place / "home")))
         for left in sorted(set(_names(self.place)) - after):
             print(f"{name}: {left} is left", flush=True)
-            self.found.append((name, Fault(left, "leftover", "is left")))
+            if holds := self.search.in_file(self.place / left):
+                self.found.append((name, Fault(left, "+".join(sorted(holds)), "is left")))
+            else:
+                self.done["left without a value"] += 1
 
 
 def _tidied(home: Path) -> int:

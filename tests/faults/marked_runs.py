@@ -1,9 +1,15 @@
 """Every verb and route of a trust whose patients are marked: as it succeeds, and as it fails."""
 
+import contextlib
 import logging
+import os
 import resource
 import shutil
+import signal
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +26,7 @@ __all__ = ["MarkedRun", "runs"]
 Work = Callable[[FaultWorld, Path], int]
 ANY = tuple(range(256))
 LITTLE_DISK = 6_000
+_SECONDS_TO_START = 120
 READ = (
     "check",
     "features",
@@ -46,6 +53,10 @@ class MarkedRun:
         The run whose end is the beginning of this one; "" for the home of the world.
     codes
         Exit codes that are expected.
+    is_killed
+        Whether it is also killed at some of its writes.
+    leaves_drafts
+        Whether its own processes are killed, which may leave what the next start removes.
     """
 
     name: str
@@ -53,6 +64,7 @@ class MarkedRun:
     before: str = ""
     codes: tuple[int, ...] = (0,)
     is_killed: bool = False
+    leaves_drafts: bool = False
 
 
 def verbs() -> Iterator[MarkedRun]:
@@ -244,8 +256,46 @@ def _where_out_is_a_file(work: Work) -> Work:
     return closed
 
 
+def _serve(*, is_killed: bool) -> Work:
+    """`dnapredict serve` in processes of its own: a list is uploaded, worked on, and the service ends or is killed."""
+
+    def work(world: FaultWorld, place: Path) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        settings = place / "cwd" / "service.toml"
+        settings.write_text("workers = 1\n")
+        command = [sys.executable, "-m", "dnapredict.cli", "serve", "--port", port, "--settings", str(settings)]
+        process = subprocess.Popen(command, start_new_session=True)
+        try:
+            return _asked_of_service(world, f"http://127.0.0.1:{port}", process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL if is_killed else signal.SIGINT)
+            process.wait(timeout=60)
+
+    return work
+
+
+def _asked_of_service(world: FaultWorld, address: str, process: "subprocess.Popen[bytes]") -> int:
+    key = {"authorization": f"Bearer {world.file('key').read_text()}"}
+    with httpx.Client(base_url=address, headers=key, timeout=60) as client:
+        until = time.monotonic() + _SECONDS_TO_START
+        while time.monotonic() < until and process.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get("/readyz").status_code == 200:
+                    break
+            time.sleep(0.2)
+        uploaded = client.post("/v1/lists", files={"file": ("next.csv", _csv(world))})
+        client.post("/v1/lists", files={"file": ("bad.csv", _csv(world)[:3_000] + b'"' + BAD_CELL.encode())})
+        client.get(f"/v1/lists/{uploaded.json().get('list_id')}?form=xlsx")
+        sys.stdout.write(client.get("/metrics").text)
+        return int(uploaded.status_code != 200)
+
+
 def routes(bad: dict[str, Path]) -> Iterator[MarkedRun]:
     """Each route: as it succeeds and as it fails, and those that write as they are killed."""
+    yield MarkedRun("serve", _serve(is_killed=False))
+    yield MarkedRun("serve killed", _serve(is_killed=True), leaves_drafts=True)
     yield MarkedRun("route: upload", _served(_upload), is_killed=True)
     yield MarkedRun("route: upload xlsx", _served(_upload_workbook), is_killed=True)
     yield MarkedRun("route: upload page", _served(_upload_renamed), is_killed=True)

@@ -123,7 +123,7 @@ def _names(place: Path) -> Iterable[str]:
     """Drafts, and files in the temporary folder: names that a finished run does not leave."""
     for path in place.rglob("*"):
         name = path.relative_to(place).as_posix()
-        if path.is_file() and is_transient(name):
+        if path.is_file() and is_transient(name) and path.suffix != ".lock":
             yield name
 
 

@@ -304,7 +304,7 @@ def kept_files(home: Path, data: Mapping[str, str]) -> dict[Path, str]:
     return found
 
 
-class _Entry(Protocol):
+class _LedgerItem(Protocol):
     """An entry of the ledger of decisions (which knows the folders of this module)."""
 
     @property
@@ -316,7 +316,7 @@ class _Entry(Protocol):
     def __getitem__(self, key: str) -> str: ...
 
 
-def files_of(home: Path, entry: _Entry) -> dict[Path, str]:
+def files_of(home: Path, entry: _LedgerItem) -> dict[Path, str]:
     """The files that a training or an audit in the ledger rests on, with their SHA-256; none for another entry."""
     # `coverage` of an audit is a share.
     names = {"training": ("model", "coverage"), "audit": ("appointments",)}.get(entry.kind, ())
@@ -324,7 +324,7 @@ def files_of(home: Path, entry: _Entry) -> dict[Path, str]:
 
 
 def files_past_retention(
-    home: Path, entries: Iterable[_Entry], *, before: datetime.datetime, kept: frozenset[str]
+    home: Path, entries: Iterable[_LedgerItem], *, before: datetime.datetime, kept: frozenset[str]
 ) -> list[Path]:
     """The files of trainings and audits before that moment, but for models whose `content` is in `kept`.
 
@@ -340,7 +340,7 @@ def files_past_retention(
     return sorted(path for path in due - needed if path.is_file())
 
 
-def removed_files(home: Path, entries: Iterable[_Entry]) -> frozenset[Path]:
+def removed_files(home: Path, entries: Iterable[_LedgerItem]) -> frozenset[Path]:
     """The files that retention has deleted, as the ledger says."""
     named = (name for entry in entries if entry.kind == "removal" for name in json.loads(entry["files"]))
     return frozenset(home / holdout_store.FOLDER / name for name in named)

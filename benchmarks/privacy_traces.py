@@ -24,7 +24,8 @@ from benchmarks.write_faults import spread
 from tests.faults.faulted_verbs import FaultWorld, make_world, warm
 from tests.faults.interposed_process import Ended, Point, interposer, is_loaded, killed, ran, restarted
 from tests.faults.mark_search import Fault, MarkSearch, hashed
-from tests.faults.marked_runs import MarkedRun, runs
+from tests.faults.marked_routes import runs
+from tests.faults.marked_verbs import MarkedRun
 from tests.faults.marked_world import CARRIED, faults_of, is_transient, marked, new_place, within
 
 APPOINTMENTS, IDENTIFIERS = 10_000, 4

@@ -130,7 +130,7 @@ def _faults_of_file(place: Path, name: str, holds: frozenset[str], *, is_killed:
         yield Fault(name, kind, "must not be there")
     first, *rest = Path(name).parts
     # The folders of outputs and the watched folder are a person's; what is made in them is ours.
-    limit = {"home": place / "home", "drop": place / "drop" / rest[0]}.get(first, path)
+    limit = {"home": place / "home", "drop": place.joinpath("drop", *rest[:1])}.get(first, path)
     for open_ in modes_that_are_open(path, limit) if holds else ():
         yield Fault(name, "+".join(sorted(holds)), open_)
 

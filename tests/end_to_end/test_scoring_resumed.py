@@ -1,6 +1,7 @@
 """Scoring that was killed: run again it writes what an undisturbed run writes, and leaves nothing behind."""
 
 import contextlib
+import datetime
 import os
 import random
 import re
@@ -17,9 +18,10 @@ from benchmarks.home_faults import DAMAGES, damaged
 from tests.end_to_end.world import Trust
 
 from dnapredict import pipeline
+from dnapredict.data.system_clock import set_back
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist import batch
-from dnapredict.worklist.checkpoints import Staging, staged
+from dnapredict.worklist.checkpoints import Staging, remove_abandoned, staged
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA
 
 # Parts of 500 rows, so that there is a moment between any two of them.
@@ -185,11 +187,13 @@ def interrupted_at_once(out: Path) -> None:
         raise KeyboardInterrupt
 
 
-def test_what_nobody_took_up_for_a_week_goes(tmp_path):
-    for name in ("old.csv", "new.csv"):
-        interrupted_at_once(tmp_path / name)
-    week_ago = time.time() - 8 * 86_400
-    os.utime(tmp_path / ".old.csv.scoring" / "about.json", (week_ago, week_ago))
-    with staged(tmp_path / "another.csv", "q"):
-        pass
+def test_what_nobody_took_up_goes_by_the_day_on_which_it_began(tmp_path):
+    today = datetime.datetime.now(datetime.UTC).date()
+    for name, days in (("old.csv", 8), ("new.csv", 7)):
+        with set_back(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)):
+            interrupted_at_once(tmp_path / name)
+        for path in (tmp_path / f".{name}.scoring").iterdir():
+            os.utime(path, (time.time() - 120,) * 2)
+        os.utime(tmp_path / f".{name}.scoring", (time.time() - 120,) * 2)
+    assert remove_abandoned(tmp_path, begun_before=today - datetime.timedelta(days=7)) == 1
     assert hidden(tmp_path) == [".new.csv.scoring"]

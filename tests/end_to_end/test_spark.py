@@ -4,6 +4,8 @@ import dataclasses
 import datetime
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -339,3 +341,25 @@ def test_an_engine_that_there_is_not_is_refused(tmp_path):
     out = command("features", tmp_path / "e.parquet", "--out", tmp_path / "f.parquet", "--engine", "flink")
     assert out.returncode == 2
     assert "'duckdb', 'spark'" in out.stderr
+
+
+OWN_SESSION = """
+import os, sys
+os.umask(0o022)
+from dnapredict.data.engine.spark_engine import spark_engine
+with spark_engine() as engine:
+    engine.write(engine.session.createDataFrame([("a",)], "appointment_id string"), sys.argv[1])
+"""
+
+
+def test_what_a_session_of_our_own_writes_is_its_owners_alone(tmp_path):
+    if not is_there():
+        pytest.skip(NEEDED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-c", OWN_SESSION, str(tmp_path / "new" / "worklist")]
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=300)
+    written = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
+    assert {(path.is_dir(), oct(path.stat().st_mode & 0o777)) for path in written} == {
+        (True, "0o700"),
+        (False, "0o600"),
+    }

@@ -11,15 +11,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy.orm
-from starlette.testclient import TestClient
 
-__all__ = ["VERBS", "FaultWorld", "FaultedVerb", "make_world", "warm"]
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+__all__ = ["REVIEWER", "VERBS", "FaultWorld", "FaultedVerb", "as_csv", "cli", "make_world", "service", "verb", "warm"]
 
 APPOINTMENTS, LISTED, RETRAINED = 16_000, 60, 9_000
 QUICK = "[model]\nmax_rounds = 40\npatience = 10\nlearning_rate = 0.2\n"
@@ -122,18 +125,20 @@ def warm(world: FaultWorld) -> None:
     sqlalchemy.orm.configure_mappers()
 
 
-def make_world(place: Path) -> FaultWorld:
-    """The world at `place`, made unless it is there."""
+def make_world(
+    place: Path, *, appointments: int = APPOINTMENTS, changed: Callable[[pa.Table], pa.Table] = lambda rows: rows
+) -> FaultWorld:
+    """The world at `place`, made unless it is there, of an extract in which all has been `changed`."""
     world = FaultWorld(place)
     if not (place / "made").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        _make(world)
+        _make(world, appointments, changed)
         (place / "made").touch()
     return world
 
 
-def _make(world: FaultWorld) -> None:
+def _make(world: FaultWorld, appointments: int, changed: Callable[[pa.Table], pa.Table]) -> None:
     from benchmarks.filled_home import fill
 
     from dnapredict.data.system_clock import set_back
@@ -147,7 +152,8 @@ def _make(world: FaultWorld) -> None:
     config, extract, home = world.file("config.toml"), world.file("extract.parquet"), ("--home", world.home)
     config.write_text(QUICK, encoding="utf-8")
     world.file("service.toml").write_text("[retention]\nlog_days = 365\n", encoding="utf-8")
-    done("simulate", extract, "--appointments", APPOINTMENTS, "--seed", 5)
+    done("simulate", extract, "--appointments", appointments, "--seed", 5)
+    pq.write_table(changed(pq.read_table(extract)), extract)
     done("train", extract, "--config", config, *home)
     done("audit", extract, "--model", "1", "--out", world.file("report"), *home)
     done("sign", world.file("report"), *REVIEWER, "--decision", "approve", *home)
@@ -181,7 +187,8 @@ def _write_extracts(world: FaultWorld, table: pa.Table) -> None:
     pq.write_table(later.filter(is_open), world.file("append.parquet"))
 
 
-def _as_csv(table: pa.Table) -> str:
+def as_csv(table: pa.Table) -> str:
+    """The table as text, with its header."""
     text = io.StringIO()
     written = csv.writer(text)
     written.writerow(table.column_names)
@@ -192,10 +199,12 @@ def _as_csv(table: pa.Table) -> str:
     return text.getvalue()
 
 
-def service(ask: Callable[[TestClient, FaultWorld, Path], int]) -> Callable[[FaultWorld, Path], int]:
+def service(ask: Callable[["TestClient", FaultWorld, Path], int]) -> Callable[[FaultWorld, Path], int]:
     """A request to the service of the home, with its own champion, in this process."""
 
     def work(world: FaultWorld, place: Path) -> int:
+        from starlette.testclient import TestClient  # warns of a successor to httpx
+
         from dnapredict.config.service_config import served_config
         from dnapredict.service import app
 
@@ -217,13 +226,13 @@ def _refused(answer: httpx.Response) -> int:
     return 1
 
 
-def _upload(client: TestClient, world: FaultWorld, _home: Path) -> int:
-    content = _as_csv(pq.read_table(world.file("next.parquet"))).encode()
+def _upload(client: "TestClient", world: FaultWorld, _home: Path) -> int:
+    content = as_csv(pq.read_table(world.file("next.parquet"))).encode()
     answer = client.post("/v1/lists", files={"file": ("next.csv", content)})
     return 0 if answer.status_code == 200 else _refused(answer)
 
 
-def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _score(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     from benchmarks.home_faults import as_requests
 
     rows = as_requests(pq.read_table(world.file("next.parquet")).slice(0, 20))
@@ -231,10 +240,10 @@ def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
     return 0 if answer.status_code == 200 else _refused(answer)
 
 
-def _recorded(outcome: str) -> Callable[[TestClient, FaultWorld, Path], int]:
+def _recorded(outcome: str) -> Callable[["TestClient", FaultWorld, Path], int]:
     """Record the outcome for the first line of the list that was uploaded."""
 
-    def ask(client: TestClient, _world: FaultWorld, home: Path) -> int:
+    def ask(client: "TestClient", _world: FaultWorld, home: Path) -> int:
         from dnapredict.worklist.files import list_store
 
         uploaded = next(heading.list_id for heading in list_store.headings(home) if heading.name == "next.csv")

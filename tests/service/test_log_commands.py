@@ -39,7 +39,7 @@ def test_a_log_in_postgresql_is_upgraded_verified_and_pruned(
     log.write([row(at=OLD), row(at=OLD)])
     log.close()
     pruned = command("log", "prune", *where)
-    assert pruned.stdout == "2 rows and 0 lists were past their retention period and are deleted.\n"
+    assert pruned.stdout == "Retention run: deleted 2 log entries.\n"
     assert command("log", "verify", *where).stdout.startswith("1 rows, each as it was written.")
 
 

@@ -5,6 +5,7 @@ import datetime
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,18 @@ def test_systemd_finds_nothing_wrong_with_the_unit(name: str):
 def test_no_process_writes_its_memory_to_the_disk(name: str):
     lines = (SERVING / name).read_text(encoding="utf-8").splitlines()
     assert sum(line.split("#")[0].strip() in ("LimitCORE=0", "core: 0") for line in lines) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows writes no core files")
+def test_a_command_writes_none_either_where_the_shell_allows_it(tmp_path: Path):
+    code = (
+        "import resource, sys; hard = resource.getrlimit(resource.RLIMIT_CORE)[1];"
+        "resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)); import atexit;"
+        "atexit.register(lambda: print(resource.getrlimit(resource.RLIMIT_CORE)[0]));"
+        "sys.argv = ['dnapredict', '--version']; from dnapredict.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[1:] == ["0"]
 
 
 def test_the_weekly_jobs_of_systemd_and_windows_run_the_same_command():

@@ -1,5 +1,6 @@
 """What versions were tested on is private: keyed with a secret of the home, and for its owner alone."""
 
+import datetime
 import os
 import stat
 from pathlib import Path
@@ -9,13 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.unit.registry_homes import without_charts  # noqa: F401 - a fixture
+from tests.unit.risk_worlds import CONFIG, world
+from tests.unit.test_risk_artefact import PROVENANCE
 from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures
 
+from dnapredict.data.system_clock import set_back
 from dnapredict.errors import StoreError
+from dnapredict.model.artefact import save
 from dnapredict.model.cohort import appointment_keys
-from dnapredict.model.fit.training import Training
+from dnapredict.model.fit.training import Training, train
 from dnapredict.registry import Registry
 from dnapredict.registry.holdout_store import keep, kept
+from dnapredict.registry.tested_appointments import RecordedOutcomes, TrainingExtract
 
 
 def mode(path: Path) -> int:
@@ -120,3 +126,60 @@ def test_a_secret_that_was_lost_or_changed_is_said_and_never_replaced(tmp_path, 
     with pytest.raises(StoreError, match=r"Restore it from a backup"):
         keep(tmp_path, training, digest="e")
     assert (secret.read_text() if secret.exists() else None) == content
+
+
+@pytest.fixture(scope="module")
+def rival(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
+    """Another model."""
+    other, path = train(world(seed=1), config=CONFIG, directions=(1, 1, 0)), tmp_path_factory.mktemp("rival") / "model"
+    save(other.model, path, provenance=PROVENANCE, specimens=other.specimens)
+    return path, other
+
+
+def in_files(home: Path) -> list[str]:
+    return sorted(path.relative_to(home / "tested").as_posix() for path in (home / "tested").rglob("*.parquet"))
+
+
+def extract_of_50() -> TrainingExtract:
+    """The extract of a training, as far as it is kept."""
+    n = 50
+    day = np.array(["2025-03-10"] * n, "datetime64[D]")
+    rows = RecordedOutcomes(pa.chunked_array([[f"a{each}" for each in range(n)]]), np.zeros(n, np.int8), day)
+    return TrainingExtract(rows, {})
+
+
+def test_retention_deletes_what_no_version_in_use_was_tested_on(tmp_path, folder, training, rival):  # noqa: F811
+    now = datetime.datetime.now(datetime.UTC)
+    years = now - datetime.timedelta(days=1_200)
+    registry = Registry(tmp_path)
+    with set_back(years):
+        registry.register(folder, training, appointments=extract_of_50())
+        registry.register(*rival, appointments=extract_of_50())
+        registry.set_audit("1", verdict="PASS", digest="1" * 64)
+    before, limit = in_files(tmp_path), now - datetime.timedelta(days=1_096)
+    assert len(before) == 4
+    checked = registry.verify_kept()
+    assert registry.remove_tested(years - datetime.timedelta(days=1)) == 0
+    assert registry.remove_tested(limit) == 2  # of version 1, which is neither in use nor the challenger
+    of_version_2 = in_files(tmp_path)
+    assert len(of_version_2) == 2
+    assert set(of_version_2) < set(before)
+    assert registry.verify_kept() == checked - 1
+    assert registry.entries()[-1].kind == "removal"
+    assert registry.remove_tested(limit) == 0
+    assert len([entry for entry in registry.entries() if entry.kind == "removal"]) == 1
+    (tmp_path / "tested" / next(name for name in of_version_2 if "coverage" in name)).unlink()
+    with pytest.raises(StoreError, match="missing, or not as written"):
+        registry.verify_kept()
+
+
+def test_what_the_version_in_use_was_tested_on_is_kept_whatever_its_age(tmp_path, folder, training, rival):  # noqa: F811
+    with set_back(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1_200)):
+        registry = Registry(tmp_path)
+        registry.register(folder, training, appointments=extract_of_50())
+        registry.register(*rival)
+        registry.set_audit("1", verdict="PASS", digest="1" * 64)
+        registry.promote("1")
+    kept = in_files(tmp_path)
+    assert registry.remove_tested(datetime.datetime.now(datetime.UTC)) == 0
+    assert in_files(tmp_path) == kept

@@ -363,6 +363,7 @@ def score(
                 capacity=capacity,
                 progress=progress,
                 recorded=recorded,
+                retention=served_config().retention,
             )
         say("Stopped. Lists that were not scored yet stay in the folder.")
         return

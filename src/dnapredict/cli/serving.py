@@ -333,7 +333,7 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Delete what is past its retention period: rows and lists.
+    """Delete what is past its retention period: rows, lists, and what else is kept of patients.
 
     The periods are in [retention] of serving/service.toml. The service does this by itself, at most a month of rows
     at a time, and nothing while this machine's clock seems to have jumped ahead. This command says that it is right.
@@ -342,16 +342,13 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     """
     from dnapredict.config.service_config import served_config
     from dnapredict.data.retention_clock import confirm_clock
-    from dnapredict.service.log.retention import remove_entries, remove_lists, remove_scored
+    from dnapredict.service.log.retention import retention_line, retention_run
 
     retention, folder = served_config(settings).retention, home_option(home)
     log = _log(folder, settings)
     confirm_clock(folder)
-    rows, lists = remove_entries(log, retention), remove_lists(folder, retention, log)
-    scored = remove_scored(folder, retention)
-    typer.echo(f"{rows:,} rows and {lists:,} lists were past their retention period and are deleted.")
-    if scored:
-        typer.echo(f"What was scored on {scored:,} lists was past its retention period and is deleted.")
+    removed = {what: work() for what, work in retention_run(folder, log, retention).items()}
+    typer.echo(retention_line(removed))
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":

@@ -88,6 +88,10 @@ class Retention(Settings):
     or with the list.
     What was scored, as hashes, is kept for `scored_days`, and rows of the outcome store for `outcome_days` after the
     appointment.
+    A history is deleted `old_history_days` after another one replaced it. What a version was trained, tested and
+    audited on, as keyed fingerprints, is deleted after `tested_days`, unless the version is or was last in use, or is
+    the challenger. An interrupted scoring is deleted `staging_days` after it began; lists of a watched folder
+    `done_days` after they were scored, or `failed_days` after they were refused.
     Stored lists take at most `list_mb` megabytes; beyond that, no further list is accepted.
     """
 
@@ -98,6 +102,11 @@ class Retention(Settings):
     contact_days: Annotated[int, Field(ge=0, le=366)] = 0
     scored_days: Annotated[int, Field(ge=31, le=36_525)] = 400
     outcome_days: Annotated[int, Field(ge=31, le=36_525)] = 1_096
+    old_history_days: Annotated[int, Field(ge=1, le=36_525)] = 7
+    tested_days: Annotated[int, Field(ge=31, le=36_525)] = 1_096
+    staging_days: Annotated[int, Field(ge=1, le=366)] = 7
+    done_days: Annotated[int, Field(ge=1, le=36_525)] = 30
+    failed_days: Annotated[int, Field(ge=1, le=36_525)] = 30
 
 
 class OpenIdSignIn(Settings):

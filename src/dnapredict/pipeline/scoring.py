@@ -20,7 +20,7 @@ from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
-from dnapredict.features.store.history_store import HistoryStore
+from dnapredict.features.store.history_store import REFRESHED, HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.in_use.outcome_linkage import bring_back, was_scored
 from dnapredict.pipeline.in_use.trial_planning import trial_on
@@ -33,6 +33,7 @@ from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.calls.recorded_calls import CallRecords
 from dnapredict.worklist.files import contact_details, latest_list, list_store, worklist_files
 from dnapredict.worklist.files.kept_list import Counts, KeptList, ListIdentity
+from dnapredict.worklist.files.output_folders import FolderUse, note_folder, remove_staging
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
 from dnapredict.worklist.follow_up.scored_rows import ScoredRows
 from dnapredict.worklist.plan.call_capacity import differ_from_audited
@@ -43,8 +44,9 @@ Say = Callable[[str], None]
 
 # Folder of the history in a home.
 HISTORY: Final = "history"
-# Marker that this home has a history, so that a lost folder is not mistaken for a home without one.
-_HAS_HISTORY: Final = "history.json"
+# Marker that this home has a history, so that a lost folder is not mistaken for a home without one. It says since when
+# the one in use is: retention of the one before counts from there.
+_HAS_HISTORY: Final = REFRESHED
 
 # Lock held while a history is read and rewritten, so that two appends do not lose each other's rows.
 _APPENDING: Final = "history.lock"
@@ -184,6 +186,7 @@ def score_list(
             say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded, worklist=worklist)
+    note_folder(home, out.parent, FolderUse.SCORING)
     past = HistoryExtract(history, partial(history_from, history, scorer=scorer)) if history else None
     identity = ListIdentity.new()
     done = score_file(
@@ -218,6 +221,7 @@ def score_list(
     if is_clock_believed(home):
         list_store.remove_older(home, kept.heading.created_at.timestamp() - retention.list_days * _SECONDS_A_DAY)
         contact_details.remove_due(home)
+        remove_staging(home, retention)
     return ScoredList(
         rows=done.rows,
         selected=done.selected,

@@ -5,9 +5,10 @@ events, and does not depend on the clocks of other machines.
 """
 
 import contextlib
+import datetime
+import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,14 +16,27 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
+from dnapredict.config.service_config import Retention
 from dnapredict.data.engine import interruption
+from dnapredict.data.files.atomic_write import PRIVATE_FOLDER
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError, UsageError
 from dnapredict.pipeline.comparison.challenger_scoring import score_with_challenger
 from dnapredict.pipeline.scoring import Say, ScoredList, open_scorer, score_list
 from dnapredict.worklist.batch import Progress
 from dnapredict.worklist.calls.known_contacts import RecordedContacts
 from dnapredict.worklist.files.kept_list import ListIdentity
+from dnapredict.worklist.files.output_folders import (
+    DONE,
+    FAILED,
+    FolderUse,
+    close,
+    note_folder,
+    remove_moved,
+    stem_of,
+    when_moved,
+)
 from dnapredict.worklist.files.worklist_files import require_format
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".xlsx", ".parquet")
@@ -48,7 +62,7 @@ class ListDestination:
     @property
     def stem(self) -> str:
         """The name without its ending."""
-        return _stem(self.name)
+        return stem_of(self.name)
 
     def worklist(self, form: str) -> Path:
         """Path of the worklist."""
@@ -68,9 +82,11 @@ class ListDestination:
             If that cannot be done; the list stays where it is.
         """
         try:
-            self.message.write_text(message.rstrip() + "\n", encoding="utf-8")
-            shutil.copymode(path, self.message)
+            text = f"{message.rstrip()}\n{when_moved(datetime.datetime.now(datetime.UTC))}\n"
+            self.message.write_text(text, encoding="utf-8")
             os.replace(path, self.folder / self.name)
+            for each in (self.message, self.folder / self.name):
+                close(each, within=self.folder.parent)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be written ({error.strerror}).") from None
 
@@ -85,7 +101,9 @@ class Inbox:
 
     @classmethod
     def open(cls, folder: Path) -> "Inbox":
-        """The folder, with `done` and `failed` inside.
+        """The folder, with `done` and `failed` inside, which only their owner may enter.
+
+        Where a group may write to the folder, it may enter them too.
 
         Raises
         ------
@@ -97,8 +115,9 @@ class Inbox:
         if not folder.is_dir():
             raise UsageError(f"{folder}: is no folder. Make it, or name another.")
         try:
-            for name in ("done", "failed"):
-                (folder / name).mkdir(exist_ok=True)
+            for name in (DONE, FAILED):
+                (folder / name).mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+                close(folder / name, within=folder)
         except OSError as error:
             raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
         return cls(folder)
@@ -125,7 +144,7 @@ class Inbox:
         Two lists whose names differ only in their endings would share a worklist, so the later one gets a number.
         """
         target, number = self.folder / folder, 1
-        stem = _stem(name)
+        stem = stem_of(name)
         numbered = stem
         while any((target / f"{numbered}{ending}").exists() for ending in (*_ENDINGS, name[len(stem) :])):
             number += 1
@@ -139,20 +158,12 @@ class Inbox:
                     yield Path(entry.path), entry.stat()
 
 
-def _stem(name: str) -> str:
-    """A name without its ending, `.csv.gz` counted as one.
-
-    >>> _stem("week.49.csv.gz"), _stem("week.49.csv"), _stem("notes")
-    ('week.49', 'week.49', 'notes')
-    """
-    ending = next((ending for ending in _ENDINGS[1::-1] if name.lower().endswith(ending)), Path(name).suffix)
-    return name[: len(name) - len(ending)]
-
-
 _LOCK: Final = ".dnapredict-watch"
 # Errors that are not caused by the list: it stays in the folder, and is tried again after some polls.
 _NOT_THE_LIST: Final = (ModelError, GateFailedError, StoreError, ConfigurationError)
 _LOOKS_TO_WAIT: Final = 30
+_SECONDS_BETWEEN_RETENTION: Final = 3_600.0
+_LOG: Final = logging.getLogger("dnapredict.retention")
 
 
 def watch(
@@ -167,6 +178,7 @@ def watch(
     capacity: int | None = None,
     progress: Progress | None = None,
     recorded: RecordedContacts | None = None,
+    retention: Retention = Retention(),  # noqa: B008 - frozen
     looks: Iterator[object] | None = None,
 ) -> None:
     """Score the lists of `folder` as they arrive, until the process is stopped.
@@ -182,6 +194,8 @@ def watch(
         Time between two polls. A file that did not change in between is complete.
     recorded
         The scoring log, which knows who was reached and who opted out of calls.
+    retention
+        How long lists are kept in `done` and `failed`.
     looks
         Ends the watch when it is exhausted; without it the watch never ends.
 
@@ -214,7 +228,12 @@ def watch(
 
     with locked(folder / _LOCK, busy_message=f"{folder}: another watch looks after this folder already."):
         say(f"Watching {folder}. Drop lists into it; Ctrl-C ends.")
+        note_folder(home, folder, FolderUse.WATCHED)
+        due = 0.0
         for _ in looks or _looks(every_seconds):
+            if time.monotonic() >= due:
+                due = time.monotonic() + _SECONDS_BETWEEN_RETENTION
+                _apply_retention(home, retention)
             for path in inbox.complete_lists():
                 with _waiting(inbox, path, say):
                     done = _processed(path, inbox, form, score)
@@ -223,6 +242,14 @@ def watch(
                         score_with_challenger(
                             done.path, home=home, identity=done.identity, mapping=mapping, recorded=recorded, say=say
                         )
+
+
+def _apply_retention(home: Path, retention: Retention) -> None:
+    """Delete what is past its period in the watched folders of the home, if this machine's clock is believed."""
+    if is_clock_believed(home):
+        removed = remove_moved(home, retention)
+        if any(removed.values()):
+            _LOG.info("Retention run: deleted lists in done %s, lists in failed %s.", removed[DONE], removed[FAILED])
 
 
 def _looks(seconds: float) -> Iterator[None]:
@@ -252,7 +279,7 @@ class _Processed:
 
 def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path], ScoredList]) -> _Processed:
     """Score the list at `path` and move it."""
-    destination = inbox.destination(path.name, folder="done")
+    destination = inbox.destination(path.name, folder=DONE)
     out = destination.worklist(form)
     try:
         scored = score(path, out)
@@ -264,7 +291,7 @@ def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path]
         if isinstance(error, DnapredictError):
             return _failed(path, inbox, str(error))
         return _failed(path, inbox, f"An unexpected error ({type(error).__name__}).")
-    shutil.copymode(path, out)
+    close(out, within=inbox.folder)
     message = _message(path, out, scored)
     destination.move(path, message)
     shown = "\n".join([message.splitlines()[0], *scored.notices])
@@ -272,7 +299,7 @@ def _processed(path: Path, inbox: Inbox, form: str, score: Callable[[Path, Path]
 
 
 def _failed(path: Path, inbox: Inbox, why: str) -> _Processed:
-    destination: ListDestination = inbox.destination(path.name, folder="failed")
+    destination: ListDestination = inbox.destination(path.name, folder=FAILED)
     message = f"{path.name} could not be scored: {why.replace(str(path), path.name)}"
     destination.move(path, f"{message}\nMend the list and drop it into the folder again.")
     return _Processed(message, path)

@@ -33,8 +33,9 @@ _LOCK: Final = "lock"
 _SECONDS_TO_WAIT: Final = 10.0
 
 # `policy` is a policy that an audit was judged by for the first time, `consent` a signatory's approval of another one,
-# `end` the end of conditions that was noticed, `trial` the registration of a trial of the calls or its amendment.
-Kind = Literal["training", "audit", "decision", "promotion", "rollback", "policy", "consent", "end", "trial"]
+# `end` the end of conditions that was noticed, `trial` the registration of a trial of the calls or its amendment,
+# `removal` what retention has deleted of what a version was tested on.
+Kind = Literal["training", "audit", "decision", "promotion", "rollback", "policy", "consent", "end", "trial", "removal"]
 
 
 class DecisionEntry(BaseModel):

@@ -50,7 +50,7 @@ def keep(home: Path, training: Training, *, digest: str) -> None:
     private_folder(home / FOLDER)
     secret = _secret(home)
     _upgrade(home, secret)
-    _write(_keyed(table, secret), _path(home, digest))
+    _write(_keyed(table, secret), file_of(home, digest))
 
 
 def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
@@ -64,7 +64,7 @@ def kept(home: Path, *, digest: str, version: str) -> HoldoutRisks:
         If the secret of the home is damaged, or is not the one that it is keyed with.
     """
     try:
-        table = _read(_path(home, digest), version=version)
+        table = _read(file_of(home, digest), version=version)
         if _is_keyed(table.schema):
             _require_key(table.schema, home, _secret(home))
         else:
@@ -206,5 +206,6 @@ def _is_keyed_file(path: Path) -> bool:
         return False
 
 
-def _path(home: Path, digest: str) -> Path:
+def file_of(home: Path, digest: str) -> Path:
+    """The file with the test set of the version whose manifest has that digest."""
     return home / FOLDER / f"{digest}.parquet"

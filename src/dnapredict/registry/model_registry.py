@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import json
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from dnapredict.monitoring.monitor_state import MonitorState
 from dnapredict.registry.adoption import adopt
 from dnapredict.registry.card_files import card_of, copy_of_card, is_copied_as, run_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
-from dnapredict.registry.holdout_store import keep, kept
+from dnapredict.registry.holdout_store import FOLDER, keep, kept
 from dnapredict.registry.judgement import (
     Identity,
     Judgement,
@@ -31,7 +32,7 @@ from dnapredict.registry.judgement import (
     judgement,
     model_folder,
 )
-from dnapredict.registry.mlflow_store import CHAMPION, LedgerTag, Store
+from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, LedgerTag, Store
 from dnapredict.registry.promotion import (
     REPORT,
     alias_problem,
@@ -66,7 +67,13 @@ from dnapredict.registry.signatures import (
     refuse_decision,
     signature_from,
 )
-from dnapredict.registry.tested_appointments import TrainingExtract, keep_training, kept_files
+from dnapredict.registry.tested_appointments import (
+    TrainingExtract,
+    files_of,
+    files_past_retention,
+    keep_training,
+    removed_files,
+)
 from dnapredict.registry.version_summaries import VersionSummary, version_summary
 
 if TYPE_CHECKING:
@@ -321,9 +328,9 @@ class Registry:
         entries, home = self.entries(), self._store.home
         expected = dict(kept_report_files(self._store, entries))
         for entry in entries:
-            # `coverage` of an audit is a share.
-            names = {"training": ("model", "coverage"), "audit": ("appointments",)}.get(entry.kind, ())
-            expected |= kept_files(home, {name: entry[name] for name in names})
+            expected |= files_of(home, entry)
+        for path in removed_files(home, entries):
+            expected.pop(path, None)
         if wrong := [path for path, digest in expected.items() if not path.is_file() or file_sha256(path) != digest]:
             more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
             raise StoreError(
@@ -331,6 +338,34 @@ class Registry:
                 "from a backup; without one, audits and promotions that rest on it are refused."
             )
         return len(expected)
+
+    def remove_tested(self, before: datetime.datetime) -> int:
+        """Delete what versions were trained, tested and audited on before that moment; return the number of files.
+
+        Kept whatever their age: those of the version in use, of the one before it, to which `rollback` returns, and of
+        the challenger. The ledger is told before a file goes, so that it is not missed.
+
+        Raises
+        ------
+        StoreError
+            If a file cannot be deleted.
+        """
+        if not (self._store.home / FOLDER).is_dir():
+            return 0
+        entries = self.entries()
+        versions = {*champions(entries)[-2:], *([self.version_of(CHALLENGER)] if self.has(CHALLENGER) else [])}
+        kept = frozenset(entry["content"] for entry in entries if entry["version"] in versions)
+        due = files_past_retention(self._store.home, entries, before=before, kept=kept)
+        removed = removed_files(self._store.home, entries)
+        if new := [path for path in due if path not in removed]:
+            names = [path.relative_to(self._store.home / FOLDER).as_posix() for path in new]
+            self._ledger.append("removal", {"files": json.dumps(names)})
+        for path in due:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be deleted ({type(error).__name__}).") from None
+        return len(due)
 
     def enter(self, kind: Kind, data: Mapping[str, str]) -> DecisionEntry:
         """Add an entry to the ledger."""

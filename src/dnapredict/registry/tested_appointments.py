@@ -11,11 +11,11 @@ import datetime
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -302,6 +302,48 @@ def kept_files(home: Path, data: Mapping[str, str]) -> dict[Path, str]:
     if name := data.get("appointments", ""):
         found[_audits(home) / name] = name
     return found
+
+
+class _LedgerItem(Protocol):
+    """An entry of the ledger of decisions (which knows the folders of this module)."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def when(self) -> str: ...
+
+    def __getitem__(self, key: str) -> str: ...
+
+
+def files_of(home: Path, entry: _LedgerItem) -> dict[Path, str]:
+    """The files that a training or an audit in the ledger rests on, with their SHA-256; none for another entry."""
+    # `coverage` of an audit is a share.
+    names = {"training": ("model", "coverage"), "audit": ("appointments",)}.get(entry.kind, ())
+    return kept_files(home, {name: entry[name] for name in names})
+
+
+def files_past_retention(
+    home: Path, entries: Iterable[_LedgerItem], *, before: datetime.datetime, kept: frozenset[str]
+) -> list[Path]:
+    """The files of trainings and audits before that moment, but for models whose `content` is in `kept`.
+
+    The ledger says when: a copy changes the times of a file.
+    """
+    due: set[Path] = set()
+    needed: set[Path] = set()
+    for entry in entries:
+        files = set(files_of(home, entry))
+        files |= {holdout_store.file_of(home, entry["model"])} if entry.kind == "training" else set()
+        is_due = datetime.datetime.fromisoformat(entry.when) < before and entry["content"] not in kept
+        (due if is_due else needed).update(files)
+    return sorted(path for path in due - needed if path.is_file())
+
+
+def removed_files(home: Path, entries: Iterable[_LedgerItem]) -> frozenset[Path]:
+    """The files that retention has deleted, as the ledger says."""
+    named = (name for entry in entries if entry.kind == "removal" for name in json.loads(entry["files"]))
+    return frozenset(home / holdout_store.FOLDER / name for name in named)
 
 
 def is_covered(home: Path, earlier: str, *, by: str) -> bool:

@@ -18,6 +18,7 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Anonymous, ServiceConfig, served_config
 from dnapredict.errors import DnapredictError, StoreError
 from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.champion import Champion, ExpectedModel
 from dnapredict.service.api.model_documents import DocumentCache, ModelDocuments
 from dnapredict.service.api.request_models import ScoreRequest
@@ -69,6 +70,11 @@ _LAST_RESORT: Final = 30
 _LOG: Final = logging.getLogger("dnapredict.service")
 
 
+def remove_left_files(home: Path) -> int:
+    """Remove what killed processes left in a home, and uploads that nobody came back to; return their number."""
+    return remove_leftovers(home) + pending_uploads.remove_expired(home)
+
+
 def build(
     home: Path,
     champion: Champion,
@@ -88,7 +94,7 @@ def build(
     log = ScoringLog(home, config.database)
     hashes = Hashes(home, log)
     logbook = AnswerLog(log, hashes)
-    keeper = RetentionThread(home, log, config.retention, remove_leftovers=remove_leftovers)
+    keeper = RetentionThread(home, log, config.retention, remove_leftovers=remove_left_files)
     connections = _connections(config)
     failed = FailedKeys(config.anonymous.failures, config.anonymous.longest_wait)
     rival = challenger or no_challenger()

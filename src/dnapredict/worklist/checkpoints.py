@@ -2,7 +2,8 @@
 
 The folder belongs to one input digest: of the list, the model, the history and the settings. It holds row numbers,
 risks and reasons but no identifier, and during the scoring DuckDB's spilled data. Only its owner may
-read it. It is removed when the output is written, or after a week if a killed scoring is never run again.
+read it. It is removed when the output is written. If a killed scoring is never run again, retention removes it after
+`staging_days`; what it has spilled, and its unfinished worklist, go with the next scoring in the same folder.
 """
 
 import contextlib
@@ -19,9 +20,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dnapredict.data.files.atomic_write import write_atomically, write_private
+from dnapredict.data.files.atomic_write import DRAFT_FILE, write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
-from dnapredict.data.files.file_lock import is_unlocked, locked
+from dnapredict.data.files.file_lock import locked
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
@@ -29,7 +30,8 @@ _ENDING: Final = ".scoring"
 _ABOUT: Final = "about.json"
 _LOCK: Final = "lock"
 _OVERFLOW: Final = "overflow"
-_STALE_SECONDS: Final = 7 * 86_400
+# A scoring that is only beginning has made its folder and not locked it yet.
+_SECONDS_TO_LOCK: Final = 60
 _FORM: Final = 2
 
 
@@ -106,7 +108,7 @@ def staged(out: Path, input_digest: str, *, zone: datetime.tzinfo = datetime.UTC
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        _remove_stale(out.parent, but=folder)
+        remove_abandoned(out.parent, but=folder)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}).") from None
     busy = f"{out}: another run of dnapredict is writing it. Wait for that, or stop it."
@@ -153,16 +155,54 @@ def _seal_of(input_digest: str, started_on: str) -> str:
     return hashlib.sha256(f"{input_digest} {started_on}".encode()).hexdigest()
 
 
-def _remove_stale(parent: Path, *, but: Path) -> None:
-    """Remove folders of abandoned scorings to other outputs in `parent`."""
+def has_staging(parent: Path) -> bool:
+    """Whether there is a scoring in that folder, interrupted or not."""
+    return any(parent.glob(f".*{_ENDING}"))
+
+
+def remove_abandoned(parent: Path, *, but: Path | None = None, begun_before: datetime.date | None = None) -> int:
+    """Remove what scorings that were killed have left of the rows of their lists in `parent`.
+
+    Parameters
+    ----------
+    but
+        A folder that is left alone: the caller's own.
+    begun_before
+        Scorings that began before that day are removed as a whole; without it, none is.
+
+    Returns
+    -------
+    The number of scorings that were removed as a whole.
+    """
+    removed = 0
     for folder in parent.glob(f".*{_ENDING}"):
-        with contextlib.suppress(OSError):
-            about = folder / _ABOUT
-            if folder == but or time.time() - about.stat().st_mtime < _STALE_SECONDS:
-                continue
-            if is_unlocked(folder / _LOCK):
-                _empty(folder)
-            _remove_empty(folder)
+        with contextlib.suppress(OSError, StoreError):
+            if folder != but and not _is_young(folder):
+                with locked(folder / _LOCK, busy_message=""):
+                    shutil.rmtree(folder / _OVERFLOW, ignore_errors=True)
+                    for draft in filter(_is_draft, folder.iterdir()):
+                        draft.unlink()
+                    if begun_before is not None and _begun(folder) < begun_before:
+                        _empty(folder)
+                        removed += 1
+                _remove_empty(folder)
+    return removed
+
+
+def _is_young(folder: Path) -> bool:
+    newest = max(each.lstat().st_mtime for each in (folder, *folder.rglob("*")))
+    return time.time() - newest < _SECONDS_TO_LOCK
+
+
+def _is_draft(path: Path) -> bool:
+    return DRAFT_FILE.fullmatch(path.name) is not None
+
+
+def _begun(folder: Path) -> datetime.date:
+    """The day on which a scoring began, as it says itself; of one that does not say, the day of its last change."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return datetime.date.fromisoformat(json.loads((folder / _ABOUT).read_text(encoding="utf-8"))["begun"])
+    return datetime.datetime.fromtimestamp(folder.lstat().st_mtime, datetime.UTC).date()
 
 
 def _empty(folder: Path) -> None:

@@ -38,6 +38,8 @@ _LOCAL: Final = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "8",
     "spark.ui.showConsoleProgress": "false",
+    # Worklists and factors of patients are for the account that writes them.
+    "spark.hadoop.fs.permissions.umask-mode": "077",
 }
 # The figures depend on these, and platforms set them differently.
 _FIGURES: Final = {

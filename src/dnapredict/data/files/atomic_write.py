@@ -162,6 +162,8 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
 
     Parameters
     ----------
+    mode
+        Permissions of the folder. In one for its owner alone the files are so too: a copy of them may be elsewhere.
     replace
         Remove an earlier folder at `path`, once the draft is complete.
 
@@ -174,6 +176,8 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
     try:
         yield draft
         for each in draft.rglob("*"):
+            if mode == PRIVATE_FOLDER:
+                each.chmod(PRIVATE_FOLDER if each.is_dir() else PRIVATE_FILE)
             flush(each)
         draft.chmod(mode)
         if replace and path.exists():

@@ -7,6 +7,7 @@ folder and then becomes the current one in a single step, while a service may st
 All of them are checked once, when a process opens the store, before Arrow maps a file into memory.
 """
 
+import datetime
 import re
 import secrets
 import shutil
@@ -24,10 +25,12 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import AwareDatetime
 
 from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_function, placeholder
 from dnapredict.data.engine.prepared_queries import Engine
-from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
+from dnapredict.data.files.atomic_write import create_folder, is_abandoned, private_folder, write_private
+from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts
 from dnapredict.features.history import REMEMBERED
@@ -58,7 +61,10 @@ _NAMED: Final = re.compile(r"(history-\w+)\n([0-9a-f]{64})\n", re.ASCII)
 _NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
 # Names of unfinished folders: of this release, and of those before it.
 _DRAFTS: Final = (".history-*", "draft-*")
-_DRAFT_SECONDS: Final = 86_400
+REFRESHED: Final = "history.json"
+"""The file of a home that says when its history was last replaced, as `refreshed_at`."""
+# A history that is just being put in place is not in use yet.
+_SECONDS_TO_BE_NAMED: Final = 3_600
 # Kinds of look-up keys in addition to those of the daily counts (`rates.KINDS`), which are numbered from 0.
 _PATIENT: Final = -1
 _OUTCOME: Final = -2
@@ -323,14 +329,44 @@ def _minutes(schema: ibis.Schema) -> ir.Table:
 def _remove_older(root: Path, current: Path) -> None:
     """Keep the history before this one, which a service may still be reading, and remove the rest.
 
-    Also what is left of a writing that was killed, once it is a day old.
+    Also what is left of a writing that was killed, once it is an hour old.
     """
     others = [folder for folder in root.glob("history-*") if folder != current]
     others.sort(key=_modified, reverse=True)
     drafts = (draft for pattern in _DRAFTS for draft in root.glob(pattern))
-    left = [draft for draft in drafts if time.time() - _modified(draft) > _DRAFT_SECONDS]
+    left = [draft for draft in drafts if is_abandoned(_newest(draft))]
     for folder in [*others[1:], *left]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_superseded(home: Path, root: Path, *, before: datetime.datetime) -> int:
+    """Remove the histories at `root` that another one replaced before that moment; return their number.
+
+    The home says when; one that does not, of an earlier release, keeps them until the next `refresh`.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read which history is in use.
+    """
+    record = read_record(home / REFRESHED, _Refreshed, advice="Run 'dnapredict refresh EXTRACT' to write it again.")
+    current = HistoryStore.current(root)
+    if record is None or current is None or record.refreshed_at >= before:
+        return 0
+    old = [folder for folder in root.glob("history-*") if folder != current.folder]
+    old = [folder for folder in old if time.time() - _modified(folder) > _SECONDS_TO_BE_NAMED]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
+
+
+class _Refreshed(StoredRecord):
+    refreshed_at: AwareDatetime
+
+
+def _newest(folder: Path) -> float:
+    """When something in a folder was last written to: a long writing still fills its own."""
+    return max(map(_modified, (folder, *folder.rglob("*"))))
 
 
 def _modified(path: Path) -> float:

@@ -91,15 +91,22 @@ def _bound_to(upload_id: str) -> bytes:
     return f"{upload_id} {REQUESTED_BY.get()}".encode()
 
 
-def _remove_outdated(folder: Path) -> None:
+def remove_expired(home: Path) -> int:
+    """Remove files that waited for longer than half an hour, and return their number."""
+    return _remove_outdated(home / _FOLDER)
+
+
+def _remove_outdated(folder: Path) -> int:
     """Remove files that are too old, and the oldest if there are too many; other processes may do the same."""
     aged = []
     for path in folder.glob(f"*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             aged.append((path.stat().st_mtime, path))
     aged.sort(reverse=True)
-    oldest = time.time() - _SECONDS_KEPT
+    oldest, removed = time.time() - _SECONDS_KEPT, 0
     for position, (at, path) in enumerate(aged, start=1):
         if at < oldest or position >= _MOST_WAITING:
             with contextlib.suppress(OSError):
                 path.unlink()
+                removed += 1
+    return removed

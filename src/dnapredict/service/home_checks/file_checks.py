@@ -22,7 +22,8 @@ _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
 # and their files have the permissions that MLflow, DuckDB or a person gave them.
 _PRIVATE: Final = (
-    *("decisions", "keys", "lists", "mappings", "models", "newest", "outcomes", "published", "revoked-keys", "sign-in"),
+    *("decisions", "keys", "lists", "mappings", "models", "newest", "outcomes", "output-folders", "published"),
+    *("revoked-keys", "sign-in"),
     *("tested", "trial", "uploads"),
 )
 _SECRET_ENDINGS: Final = (".secret", ".key")

@@ -19,7 +19,7 @@ from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding, fi
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.call_locks import CallLocks
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
-from dnapredict.worklist.files import contact_details, list_store, unscored_rows
+from dnapredict.worklist.files import contact_details, list_store, output_folders, unscored_rows
 from dnapredict.worklist.files.list_files import ASSIGNED, CONTACTS, UNSCORED, kept_list_ids, list_folder
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
 
@@ -62,7 +62,7 @@ def _keys_put_back(home: Path) -> Iterator[HomeFinding]:
 
 def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """Kept lists, the latest list, and what belongs to them."""
-    sources = (list_store, contact_details, unscored_rows, assignments)
+    sources = (list_store, contact_details, unscored_rows, assignments, output_folders)
     for message in (message for source in sources for message in source.damaged(home)):
         yield finding_of(message, home)
     yield from _raised(home, StatedOptOuts(home, lambda _kind, value: value).patients)

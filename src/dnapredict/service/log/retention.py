@@ -1,4 +1,4 @@
-"""Retention: delete scored lists and entries of the scoring log after their retention period.
+"""Retention: delete scored lists, entries of the scoring log, and what else a home keeps of patients, after their days.
 
 Nothing is deleted by a clock that jumped ahead (`data.retention_clock`).
 """
@@ -7,7 +7,7 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,16 @@ from dnapredict.config.service_config import Retention
 from dnapredict.data.files.temporary_folder import remove_abandoned
 from dnapredict.data.retention_clock import is_clock_believed, was_clock_believed
 from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.features.store.history_store import remove_superseded
 from dnapredict.service.background.background_thread import Background
 from dnapredict.service.log.log_tables import ACTIONS
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.files import contact_details, list_store
+from dnapredict.worklist.files.output_folders import remove_left_rows, remove_moved, remove_staging
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
 
 _LOG: Final = logging.getLogger("dnapredict.service")
+_HISTORY: Final = "history"
 _SECONDS_A_DAY: Final = 86_400
 _SECONDS_BETWEEN: Final = 6 * 3_600.0
 _SECONDS_AFTER_FAILURE: Final = 600.0
@@ -79,7 +82,8 @@ class RetentionThread:
         self._tidying.start()
 
     def remove_leftovers(self) -> None:
-        """Remove what processes that were killed have left, in the home and in the temporary folder."""
+        """Remove what killed processes have left, in the home, where it scores, and in the temporary folder."""
+        remove_left_rows(self._home)
         removed = self._leftovers(self._home) + remove_abandoned()
         if removed:
             _LOG.info("%s drafts of processes that were killed are removed.", removed)
@@ -91,23 +95,14 @@ class RetentionThread:
         """
         if not is_clock_believed(self._home):
             return not was_clock_believed(self._home)
-        work = (self._remove_contacts, self._remove_lists, self._remove_entries, self._remove_scored)
-        succeeded = [self._attempt(each) for each in work]
+        run = retention_run(self._home, self._log, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
+        removed: dict[str, int] = {}
+        succeeded = [self._attempt(partial(_note, removed, what, work)) for what, work in run.items()]
+        _LOG.info("%s", retention_line(removed))
         return all(succeeded)
 
     def _remove_contacts(self) -> None:
         contact_details.remove_due(self._home)
-
-    def _remove_lists(self) -> None:
-        remove_lists(self._home, self._retention, self._log)
-
-    def _remove_entries(self) -> None:
-        removed = remove_entries(self._log, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
-        if removed:
-            _LOG.info("%s entries of the scoring log were past their retention period and are deleted.", removed)
-
-    def _remove_scored(self) -> None:
-        remove_scored(self._home, self._retention, most_days=_MOST_DAYS_UNCONFIRMED)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Run one of the deletions, whether or not another fails."""
@@ -120,6 +115,49 @@ class RetentionThread:
         else:
             return True
         return False
+
+
+def retention_run(
+    home: Path, log: ScoringLog, retention: Retention, *, most_days: int | None = None
+) -> dict[str, Callable[[], int]]:
+    """All deletions by age, by what each deletes; each returns how many, and raises StoreError where it cannot.
+
+    `most_days` as in `remove_entries`.
+    """
+    return {
+        "contact details": partial(contact_details.remove_due, home),
+        "lists": partial(remove_lists, home, retention, log),
+        "log entries": partial(remove_entries, log, retention, most_days=most_days),
+        "scored lists": partial(remove_scored, home, retention, most_days=most_days),
+        "old histories": partial(remove_histories, home, retention),
+        "tested files": partial(remove_tested, home, retention),
+        "interrupted scorings": partial(remove_staging, home, retention),
+        "watched lists": lambda: sum(remove_moved(home, retention).values()),
+    }
+
+
+def retention_line(removed: Mapping[str, int]) -> str:
+    """What a run has deleted, as a line for the log: numbers of files and rows, and nothing of what they held."""
+    counts = ", ".join(f"{number} {what}" for what, number in removed.items() if number)
+    return f"Retention run: deleted {counts or 'nothing'}."
+
+
+def _note(removed: dict[str, int], what: str, work: Callable[[], int]) -> None:
+    removed[what] = work()
+
+
+def remove_histories(home: Path, retention: Retention) -> int:
+    """Delete histories that another one replaced more than `old_history_days` ago, and return their number."""
+    before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=retention.old_history_days)
+    return remove_superseded(home, home / _HISTORY, before=before)
+
+
+def remove_tested(home: Path, retention: Retention) -> int:
+    """Delete what versions out of use were tested on more than `tested_days` ago, and return the number of files."""
+    from dnapredict.registry import Registry
+
+    before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=retention.tested_days)
+    return Registry(home).remove_tested(before)
 
 
 def remove_entries(log: ScoringLog, retention: Retention, *, most_days: int | None = None) -> int:

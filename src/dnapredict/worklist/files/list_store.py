@@ -7,6 +7,7 @@ that was scored last. Each carries a digest that is checked when it is read.
 import contextlib
 import datetime
 import logging
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -206,14 +207,26 @@ def is_over(path: Path, now: datetime.datetime) -> bool:
 
 
 def remove_older(home: Path, before: float) -> int:
-    """Delete lists that were kept before that Unix time, including the latest; return their number."""
+    """Delete lists that were kept before that Unix time, including the latest; return their number.
+
+    The mark of a list says since when it is kept: a backup that is put back may give its file another time.
+    """
     removed = 0
     for path in [*kept_files(home), latest_file(home)]:
         with contextlib.suppress(OSError):
-            if path.stat().st_mtime < before:
+            if min(path.stat().st_mtime, _end_of_marked_day(path)) < before:
                 forget(path)
                 removed += 1
     return removed
+
+
+def _end_of_marked_day(path: Path) -> float:
+    """The end of the day (UTC) on which a list was kept, as its mark says; infinity where there is no sound mark."""
+    try:
+        day = datetime.date.fromisoformat(marker_of(path).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return math.inf
+    return datetime.datetime.combine(day, datetime.time.max, datetime.UTC).timestamp()
 
 
 def forget(path: Path) -> None:

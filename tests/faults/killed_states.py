@@ -194,8 +194,9 @@ def reference(verb: FaultedVerb, world: FaultWorld, place: Path) -> Reference:
 def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -> Judged:
     """Judge the state of `place`, which is changed by it."""
     now = reading_of(place)
-    unsound = _findings(place, "examine")
-    missing, strange = lost(known.old, known.new, now), half(known.old, known.new, now)
+    unsound = [each for each in _findings(place, "examine") if not _is_refused(verb, [each])]
+    missing = lost(known.old, known.new, now)
+    strange = {part: what for part, what in half(known.old, known.new, now).items() if not _is_refused(verb, what)}
     _age(path for path in place.rglob("*") if path.name.startswith("."))
     ended = ran(lambda: verb.work(world, place))
     after = reading_of(place)
@@ -217,6 +218,10 @@ def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -
         tuple(rerun),
         (*left, *strangers),
     )
+
+
+def _is_refused(verb: FaultedVerb, what: list[str]) -> bool:
+    return bool(verb.refusal) and all(verb.refusal in each for each in what)
 
 
 def _end_of(ended: Ended) -> str:

@@ -28,6 +28,8 @@ _RANDOM = re.compile(
     r"[0-9]{8}T[0-9]{12}|(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$"
 )
 
+_IN_A_DRAFT = re.compile(r"(?:^|/)\.#-[^/]+/")  # a draft goes as a whole
+
 
 @dataclass
 class Reference:
@@ -98,7 +100,8 @@ class KilledStates:
             digest = self._meaning(manifest)
             if digest not in self.first:
                 self.first[digest] = point
-                (self.store / f"{digest}.json").write_text(text)
+                times = {name: signature[2] for name, (signature, _) in self._known.items()}
+                (self.store / f"{digest}.json").write_text(json.dumps([manifest, times]))
         self.points.append(point)
         self._dirty = {point.path}
 
@@ -116,6 +119,7 @@ class KilledStates:
             else:
                 meaning = content
             found.append((_RANDOM.sub("#", name), mode, meaning))
+        found = [each for each in found if not _IN_A_DRAFT.search(each[0])]
         return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:20]
 
     def _database(self, blobs: tuple[str, ...]) -> str:
@@ -159,13 +163,15 @@ class KilledStates:
         """Bring `place` into a kept state."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.place.mkdir(parents=True)
-        for name, mode, content in json.loads((self.store / f"{digest}.json").read_text()):
+        manifest, times = json.loads((self.store / f"{digest}.json").read_text())
+        for name, mode, content in manifest:
             path = self.place / name
             if not content:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
             else:
                 shutil.copyfile(self.store / "blobs" / content, path)
                 path.chmod(mode)
+                os.utime(path, ns=(times[name], times[name]))  # what is deleted for its age is deleted again
 
 
 def _recovered(path: Path) -> str:

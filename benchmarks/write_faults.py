@@ -7,10 +7,10 @@ the process before each step that writes, and with half of the bytes of each wri
 is what SIGKILL leaves there. States that differ in nothing that is read (drafts, and databases whose committed rows
 are the same) are judged once.
 
-`python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 15] [--kills N]`. It makes a small trust,
-which is kept in DIR with the verdicts if that is given: after `--minutes` a verb ends, and goes on in the next run.
-With `--kills N` processes are really killed, at N points of each verb spread over all kinds of steps. It needs Linux,
-gcc.
+`python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 15] [--killed VERB=N ...]`. It makes a small
+trust, which is kept in DIR with the verdicts if that is given: after `--minutes` a verb ends, and goes on in the next
+run. With `--killed` processes are really killed, at N points of these verbs spread over all kinds of steps. It needs
+Linux, gcc.
 """
 
 import argparse
@@ -58,10 +58,8 @@ class Bench:
     def some_points(self, verb: FaultedVerb, kills: int) -> dict[str, object]:
         """Kill processes of the verb, and judge what each leaves."""
         known = self._reference(verb)
-        self._fresh(verb)
-        _, points = killed(lambda: verb.work(self._world, self._run), (self._run,), at=0)
         found: list[Judged] = []
-        for point in spread(points, kills):
+        for point in spread(known.points, kills):
             self._fresh(verb)
             ended, _ = killed(lambda: verb.work(self._world, self._run), (self._run,), at=point.number)
             if ended.code >= 0:  # it wrote less this time
@@ -70,7 +68,7 @@ class Bench:
             self._told(verb, point, found[-1])
         return {
             "verb": verb.name,
-            "points": len(points),
+            "points": len(known.points),
             "killed": len(found),
             **counts([asdict(each) for each in found]),
         }
@@ -141,13 +139,20 @@ def main() -> None:
     asked.add_argument("--verbs", nargs="*", choices=list(VERBS), default=list(VERBS))
     asked.add_argument("--world", type=Path)
     asked.add_argument("--minutes", type=float, default=15, help="for each verb")
-    asked.add_argument("--kills", type=int, default=0)
+    asked.add_argument("--killed", nargs="*", type=_kills_of, default=[], metavar="VERB=N")
     given = asked.parse_args()
     if given.world is None:
         with tempfile.TemporaryDirectory() as folder:
             again = [sys.executable, "-m", "benchmarks.write_faults", *sys.argv[1:], "--world", f"{folder}/world"]
             sys.exit(subprocess.run(again, check=False).returncode)
     sys.exit(measure(given, given.world.resolve()))
+
+
+def _kills_of(text: str) -> tuple[str, int]:
+    name, _, kills = text.partition("=")
+    if name not in VERBS:
+        raise argparse.ArgumentTypeError(f"{name} is no verb")
+    return name, int(kills)
 
 
 def measure(given: argparse.Namespace, place: Path) -> int:
@@ -160,11 +165,10 @@ def measure(given: argparse.Namespace, place: Path) -> int:
     world = FaultWorld(place)
     warm(world)
     bench, rows = Bench(world), []
-    for name in given.verbs:
+    wanted: list[tuple[str, int]] = given.killed or [(name, 0) for name in given.verbs]
+    for name, kills in wanted:
         verb = VERBS[name]
-        row = (
-            bench.some_points(verb, given.kills) if given.kills else bench.all_points(verb, seconds=60 * given.minutes)
-        )
+        row = bench.some_points(verb, kills) if kills else bench.all_points(verb, seconds=60 * given.minutes)
         print(json.dumps(row), flush=True)
         rows.append(row)
     out = Path(__file__).parent / "out"

@@ -85,19 +85,21 @@ def draft_of_a_file(home: Path) -> None:
 
 
 def draft_of_a_folder(home: Path) -> None:
-    folder = home / "history" / ".history-0a0b-abcdefgh"
-    folder.mkdir(0o700)
-    (folder / "counts.arrow").write_bytes(b"half")
-    aged(folder / "counts.arrow", folder)
+    """One of this release, and one of an earlier one."""
+    for name in (f".{'0a' * 8}-history-0a0b", ".history-0a0b-abcdefgh"):
+        folder = home / "history" / name
+        folder.mkdir(0o700)
+        (folder / "counts.arrow").write_bytes(b"half")
+        aged(folder / "counts.arrow", folder)
 
 
 def killed_while_a_report_was_replaced(home: Path) -> None:
     """Between the two renames of `create_folder`: the old folder is moved away, the new one is a draft."""
     report = only(home, "mlruns/*/artifacts/audits/*")
-    moved = report.with_name(f".{report.name}-old-abcdefgh")
+    moved = report.with_name(f".{'0a' * 8}.replaced-{report.name}")
     moved.mkdir(0o700)
     report.rename(moved / report.name)
-    draft = report.with_name(f".{report.name}-ijklmnop")
+    draft = report.with_name(f".{'0b' * 8}-{report.name}")
     draft.mkdir(0o700)
     aged(*moved.rglob("*"), moved, draft)
 
@@ -172,7 +174,7 @@ FAULTS = (
     Fault("a database is open to others", moded("lists/calls.db", 0o644), r"calls\.db: is open to every", mended=True),
     Fault("a key may not be read", moded("keys/*.json", 0o000), "may not be read or written by its owner", mended=True),
     Fault("a draft is left", draft_of_a_file, "is left of a write that was interrupted", mended=True),
-    Fault("a draft of a folder is left", draft_of_a_folder, r"\.history-0a0b-abcdefgh: is left of", mended=True),
+    Fault("a draft of a folder is left", draft_of_a_folder, r"\.[0a]{16}-history-0a0b: is left of", mended=True),
     Fault("a report was being replaced", killed_while_a_report_was_replaced, "the earlier one is still", mended=True),
     Fault("an upload is forgotten", upload_of_yesterday, "is past its half hour", mended=True),
     Fault("a pipe is in a folder", lambda home: os.mkfifo(home / "lists" / "x"), "lists/x: is neither a file"),

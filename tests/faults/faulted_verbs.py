@@ -71,6 +71,8 @@ class FaultedVerb:
         The verb whose end is the beginning of this one; "" for the home of the world.
     prepare
         What is done to the home first.
+    refusal
+        What a home may refuse with after a kill, beside being old or new; "" for nothing.
     """
 
     name: str
@@ -78,6 +80,7 @@ class FaultedVerb:
     before: str = ""
     prepare: Callable[[FaultWorld, Path], None] = lambda *_: None
     codes: tuple[int, ...] = (0,)
+    refusal: str = ""
 
 
 def cli(*words: object) -> int:
@@ -275,6 +278,11 @@ def _old_lists(_world: FaultWorld, place: Path) -> None:
         os.utime(path, (then, then))
 
 
+def _no_history(_world: FaultWorld, place: Path) -> None:
+    shutil.rmtree(place / "home" / "history")
+    (place / "home" / "history.json").unlink()
+
+
 VERBS = {
     each.name: each
     for each in (
@@ -293,6 +301,12 @@ VERBS = {
         FaultedVerb("promote-again", verb("promote", "1")),
         FaultedVerb("rollback", verb("rollback", "--signed-by", "B. Marks", "--why", "A rehearsal."), "promote"),
         FaultedVerb("refresh", verb("refresh", "@later.parquet")),
+        FaultedVerb(
+            "first-refresh",
+            verb("refresh", "@later.parquet"),
+            prepare=_no_history,
+            refusal="CURRENT: is missing. Run 'dnapredict refresh EXTRACT' to rebuild the history.",
+        ),
         FaultedVerb("append", verb("refresh", "--append", "@append.parquet")),
         FaultedVerb("score", verb("score", "@next.parquet", "--out", "OUT/worklist.xlsx")),
         FaultedVerb("outcomes", verb("outcomes", "@later.parquet")),

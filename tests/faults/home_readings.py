@@ -91,7 +91,7 @@ def _lists(home: Path) -> Iterator[str]:
     from dnapredict.worklist.files import list_store
 
     for heading in list_store.headings(home):
-        kept = list_store.find(home, heading.list_id)
+        kept = list_store.find_shown(home, heading.list_id)
         assert kept is not None
         yield f"{heading.name} version {heading.model_version} {_sha256(repr(kept.worklist.to_pydict()).encode())}"
 
@@ -181,11 +181,11 @@ def _keys(home: Path) -> Iterator[str]:
 
 
 def _outputs(out: Path) -> Iterator[str]:
-    """Worklists by their bytes, reports by their figures."""
+    """Worklists by their bytes, reports by their figures; what is hidden is a draft or a checkpoint, and no output."""
     for path in out.rglob("*"):
-        if path.is_dir() or path.name.startswith("."):
-            continue
         name = path.relative_to(out).as_posix()
+        if path.is_dir() or name.startswith(".") or "/." in name:
+            continue
         if path.name == "audit.json":
             try:
                 figures = json.loads(path.read_text(encoding="utf-8"))

@@ -12,11 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.faults.faulted_verbs import FaultedVerb, FaultWorld
 from tests.faults.home_readings import Reading, half, lost, read
-from tests.faults.interposed_process import Ended, Point, held, ran
+from tests.faults.interposed_process import Ended, Point, held, killed, ran
 
 __all__ = ["Judged", "KilledStates", "Reference", "reference"]
 
@@ -24,19 +25,41 @@ _SIDE_FILES = ("-shm",)
 _OF_DATABASES = ("-wal", "-journal")
 _OLD_SECONDS = 2 * 86_400
 _RANDOM = re.compile(
-    r"[0-9]{8}T[0-9]{12}|(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$"
+    r"[0-9]{8}T[0-9]{12}|(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$"
 )
 
+_IN_A_DRAFT = re.compile(r"(?:^|/)\.#-[^/]+/")  # a draft goes as a whole
 
-@dataclass(frozen=True)
+
+@dataclass
 class Reference:
-    """A verb that was not killed: what the place says before it, after it, and after it was run once more."""
+    """A verb that was not killed: what the place says before it and after it, what `doctor` finds then, its points."""
 
+    verb: FaultedVerb
+    world: FaultWorld
+    place: Path
     old: Reading
     new: Reading
-    again: Reading
-    names: frozenset[str]
-    again_code: int
+    findings: list[str]
+    points: list[Point]
+
+    @property
+    def _after(self) -> Path:
+        """A copy of the place after the verb."""
+        return self.place.with_name("after")
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The files after the verb."""
+        return frozenset(_names(self._after))
+
+    @cached_property
+    def again(self) -> tuple[int, Reading]:
+        """The exit code and what the place says after the verb was run once more; `place` is changed by it."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.copytree(self._after, self.place)
+        ended = ran(lambda: self.verb.work(self.world, self.place))
+        return ended.code, _said_by(self.place).reading
 
 
 @dataclass(frozen=True)
@@ -77,7 +100,8 @@ class KilledStates:
             digest = self._meaning(manifest)
             if digest not in self.first:
                 self.first[digest] = point
-                (self.store / f"{digest}.json").write_text(text)
+                times = {name: signature[2] for name, (signature, _) in self._known.items()}
+                (self.store / f"{digest}.json").write_text(json.dumps([manifest, times]))
         self.points.append(point)
         self._dirty = {point.path}
 
@@ -95,6 +119,7 @@ class KilledStates:
             else:
                 meaning = content
             found.append((_RANDOM.sub("#", name), mode, meaning))
+        found = [each for each in found if not _IN_A_DRAFT.search(each[0])]
         return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()[:20]
 
     def _database(self, blobs: tuple[str, ...]) -> str:
@@ -138,13 +163,15 @@ class KilledStates:
         """Bring `place` into a kept state."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.place.mkdir(parents=True)
-        for name, mode, content in json.loads((self.store / f"{digest}.json").read_text()):
+        manifest, times = json.loads((self.store / f"{digest}.json").read_text())
+        for name, mode, content in manifest:
             path = self.place / name
             if not content:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
             else:
                 shutil.copyfile(self.store / "blobs" / content, path)
                 path.chmod(mode)
+                os.utime(path, ns=(times[name], times[name]))  # what is deleted for its age is deleted again
 
 
 def _recovered(path: Path) -> str:
@@ -163,80 +190,86 @@ def _recovered(path: Path) -> str:
     return digest.hexdigest()[:20]
 
 
-def reading_of(place: Path) -> Reading:
-    """What the place says, read in a child."""
-    out = place.parent / "reading.json"
+@dataclass(frozen=True)
+class _Said:
+    """What a place says, and what `doctor` finds in its home and does not mend."""
+
+    reading: Reading
+    findings: list[str]
+
+
+def _said_by(place: Path, *, doctor: str = "", doctor_first: bool = False) -> _Said:
+    """Read a place in a child, with `examine` or `mend` of `doctor`, before the reading or after it."""
+    out = place.parent / "said.json"
+
+    def findings() -> list[str]:
+        from dnapredict.service.home_checks import examination
+
+        found = getattr(examination, doctor)(place / "home").findings if doctor else ()
+        return [str(each) for each in found if each.repair is None or doctor == "mend"]
 
     def work() -> int:
-        out.write_text(json.dumps(read(place)))
+        found = findings() if doctor_first else []
+        reading = read(place)
+        out.write_text(json.dumps([reading, found if doctor_first else findings()]))
         return 0
 
     ended = ran(work)
     if ended.code:
         raise RuntimeError(f"the home cannot be read: {ended.code} {ended.said[-2000:]}")
-    found: Reading = json.loads(out.read_text())
-    return found
+    return _Said(*json.loads(out.read_text()))
 
 
 def reference(verb: FaultedVerb, world: FaultWorld, place: Path) -> Reference:
-    """Run the verb in `place` twice."""
-    old = reading_of(place)
-    readings, names = [], frozenset[str]()
-    for _ in range(2):
-        ended = ran(lambda: verb.work(world, place))
-        readings.append(reading_of(place))
-        names = names or frozenset(_names(place))
-        if ended.code not in verb.codes and not readings[1:]:
-            raise SystemExit(f"{verb.name}: {ended.code} {ended.said[-3000:]}")
-    return Reference(old, readings[0], readings[1], names, ended.code)
+    """Run the verb in `place`, with its points numbered."""
+    old = _said_by(place).reading
+    ended, points = killed(lambda: verb.work(world, place), (place,), at=0)
+    if ended.code not in verb.codes:
+        raise SystemExit(f"{verb.name}: {ended.code} {ended.said[-3000:]}")
+    new = _said_by(place, doctor="examine", doctor_first=True)
+    known = Reference(verb, world, place, old, new.reading, new.findings, points)
+    shutil.rmtree(known.place.with_name("after"), ignore_errors=True)
+    shutil.copytree(place, known.place.with_name("after"))
+    return known
 
 
 def judge(verb: FaultedVerb, world: FaultWorld, place: Path, known: Reference) -> Judged:
     """Judge the state of `place`, which is changed by it."""
-    now = reading_of(place)
-    unsound = _findings(place, "examine")
-    missing, strange = lost(known.old, known.new, now), half(known.old, known.new, now)
+    said = _said_by(place, doctor="examine", doctor_first=True)
+    now = said.reading
+    unsound = [each for each in said.findings if each not in known.findings and not _is_refused(verb, [each])]
+    missing = lost(known.old, known.new, now)
+    strange = {part: what for part, what in half(known.old, known.new, now).items() if not _is_refused(verb, what)}
     _age(path for path in place.rglob("*") if path.name.startswith("."))
     ended = ran(lambda: verb.work(world, place))
-    after = reading_of(place)
-    # Where the work was done before the kill, it is done a second time, which a verb may refuse.
-    codes = (*verb.codes, known.again_code) if now == known.new else verb.codes
-    rerun = [] if ended.code in codes else [f"exit {ended.code}: {_end_of(ended)}"]
-    rerun += [
-        f"{part}: {sorted(set(after[part]) ^ set(known.new[part]))[:4]}"
-        for part in known.new
-        if after[part] not in (known.new[part], known.again[part])
-    ]
     _age((place / "home").rglob("*"))
-    left = _findings(place, "mend")
-    strangers = sorted({name for name in set(_names(place)) - known.names if not _is_expected(name)})
+    mended = _said_by(place, doctor="mend")
+    after, names = mended.reading, frozenset(_names(place))
+    rerun = [] if ended.code in verb.codes else [f"exit {ended.code}: {_end_of(ended)}"]
+    changed = [part for part in known.new if after[part] != known.new[part]]
+    if rerun or changed:
+        # Where the work was done before the kill, it is done a second time, which a verb may refuse.
+        code, again = known.again
+        if now == known.new and ended.code == code:
+            rerun = []
+        changed = [part for part in changed if after[part] != again[part]]
+    rerun += [f"{part}: {sorted(set(after[part]) ^ set(known.new[part]))[:4]}" for part in changed]
+    strangers = sorted({name for name in names - known.names if not _is_expected(name)})
     return Judged(
         tuple(f"{part}: {gone[:3]}" for part, gone in missing.items()),
         tuple(f"{part}: {what[:3]}" for part, what in strange.items()),
         tuple(unsound),
         tuple(rerun),
-        (*left, *strangers),
+        (*(each for each in mended.findings if each not in known.findings), *strangers),
     )
+
+
+def _is_refused(verb: FaultedVerb, what: list[str]) -> bool:
+    return bool(verb.refusal) and all(verb.refusal in each for each in what)
 
 
 def _end_of(ended: Ended) -> str:
     return " ".join(ended.said.split())[-300:]
-
-
-def _findings(place: Path, how: str) -> list[str]:
-    """Findings of `doctor` that it does not mend."""
-    out = place.parent / "findings.json"
-
-    def work() -> int:
-        from dnapredict.service.home_checks import examination
-
-        found = getattr(examination, how)(place / "home").findings
-        out.write_text(json.dumps([str(each) for each in found if each.repair is None or how == "mend"]))
-        return 0
-
-    ended = ran(work)
-    found: list[str] = json.loads(out.read_text()) if not ended.code else [f"doctor ended with {ended.code}"]
-    return found
 
 
 def _age(paths: Iterable[Path]) -> None:

@@ -2,14 +2,103 @@
 
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from dnapredict.data.files.atomic_write import SECONDS_OF_A_DRAFT, SHARED_FILE, write_atomically, write_private
+import pytest
+
+from dnapredict.data.files import drafts
+from dnapredict.data.files.atomic_write import SHARED_FILE, create_folder, write_atomically, write_private
+from dnapredict.data.files.drafts import SECONDS_OF_A_DRAFT
 from dnapredict.fairness.signing import report_files_sha256
 from dnapredict.service.home_checks import file_checks
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
+
+has_locks = pytest.mark.skipif(os.name != "posix", reason="nothing is locked on Windows")
+OF_A_FILE = "write_atomically(Path(sys.argv[1]))"
+OF_A_FOLDER = "create_folder(Path(sys.argv[1]), replace=True)"
+
+
+def killed(out: Path, writing: str) -> Path:
+    """The draft that is left of a process that was killed while it wrote `out`."""
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from dnapredict.data.files.atomic_write import create_folder, write_atomically
+with {writing} as draft:
+    (draft / "report.html" if draft.is_dir() else draft).write_text("half")
+    print(draft, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(out)], check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    draft = Path(done.stdout.strip())
+    assert draft.exists()
+    return draft
+
+
+@has_locks
+@pytest.mark.parametrize("writing", [OF_A_FILE, OF_A_FOLDER])
+def test_what_a_killed_run_drafted_goes_with_the_next_run_to_the_same_output(tmp_path: Path, writing: str):
+    out = tmp_path / "report"
+    draft, of_another = killed(out, writing), killed(tmp_path / "other", writing)
+    persons = tmp_path / ".report-original"
+    persons.mkdir()
+    with create_folder(out) if writing is OF_A_FOLDER else write_atomically(out) as fresh:
+        assert not draft.exists()
+        # A second run to the same output at the same time takes nothing from the first.
+        with create_folder(out, replace=True) if writing is OF_A_FOLDER else write_atomically(out):
+            assert fresh.exists()
+        out.rmdir() if writing is OF_A_FOLDER else out.unlink()
+    assert sorted(tmp_path.iterdir()) == sorted([of_another, persons, out])
+
+
+@has_locks
+def test_a_draft_that_another_process_fills_is_not_removed_and_not_named_however_old_it_is(tmp_path: Path):
+    script = """
+import sys
+from pathlib import Path
+from dnapredict.data.files.atomic_write import write_atomically
+with write_atomically(Path(sys.argv[1])) as draft:
+    print(draft, flush=True)
+    sys.stdin.readline()
+    draft.write_text("of the other")
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "lists" / "x.json")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        draft = Path(other.stdout.readline().strip())
+        hours = time.time() - 2 * SECONDS_OF_A_DRAFT
+        os.utime(draft, (hours, hours))
+        write_private(tmp_path / "lists" / "x.json", "of this one")
+        assert draft.exists()
+        assert not list(file_checks.leftovers(tmp_path))
+        other.communicate("\n")
+    assert other.returncode == 0
+    assert (tmp_path / "lists" / "x.json").read_text(encoding="utf-8") == "of the other"
+
+
+def test_a_folder_that_was_moved_away_to_be_replaced_is_put_back_by_the_next_run(tmp_path: Path):
+    away = tmp_path / f".{'0a' * 8}.replaced-report"
+    (away / "report").mkdir(parents=True)
+    (away / "report" / "audit.json").write_text("earlier", encoding="utf-8")
+    hours = time.time() - 2 * SECONDS_OF_A_DRAFT
+    for path in (away / "report" / "audit.json", away / "report", away):
+        os.utime(path, (hours, hours))
+    with pytest.raises(KeyError), create_folder(tmp_path / "report", replace=True):
+        raise KeyError
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "report",
+        "report/audit.json",
+    ]
+    with create_folder(tmp_path / "report", replace=True) as draft:
+        (draft / "audit.json").write_text("new", encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert (tmp_path / "report" / "audit.json").read_text(encoding="utf-8") == "new"
 
 
 def left(folder: Path, name: str, *, modified: float | None = None) -> Path:
@@ -19,7 +108,10 @@ def left(folder: Path, name: str, *, modified: float | None = None) -> Path:
     return path
 
 
-def test_the_draft_of_a_killed_write_goes_with_the_next_write_of_that_file_once_it_is_an_hour_old(tmp_path: Path):
+def test_without_locks_a_draft_goes_with_the_next_write_of_that_file_once_it_is_an_hour_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(drafts, "_try_lock", lambda *_: None)
     hours = time.time() - 2 * SECONDS_OF_A_DRAFT
     old, of_another = left(tmp_path, "signature.json", modified=hours), left(tmp_path, "other.json", modified=hours)
     with write_atomically(tmp_path / "signature.json", mode=SHARED_FILE) as draft:

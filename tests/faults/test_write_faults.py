@@ -3,6 +3,7 @@
 These are some kills of some verbs; `python -m benchmarks.write_faults` does every point of every one.
 """
 
+import datetime
 import json
 import os
 import shutil
@@ -10,15 +11,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.conftest import must_succeed
 from tests.end_to_end.conftest import trust as trust
 from tests.end_to_end.world import Trust
 from tests.faults.interposed_process import interposer
 
 ROOT = Path(__file__).parents[2]
-KILLS = 4
+# What a kill did not leave old or new, or lost, in earlier releases; and what must never be lost.
+KILLS = {"score": 2, "reject": 1, "promote-again": 1, "opt-out": 1, "append": 1}
 EVERY_STEP = """
 import ctypes, os, pathlib, shutil, sqlite3, sys
 folder = pathlib.Path(sys.argv[1])
@@ -81,23 +85,33 @@ def test_a_kill_at_half_of_a_write_leaves_half_of_its_bytes(library: Path, tmp_p
 
 @pytest.fixture(scope="module")
 def small_world(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trust's home, a short extract and a list of 40 appointments."""
+    """The trust's home, a list of 40 appointments, an extract to append, and a report to sign."""
     place = tmp_path_factory.mktemp("faults") / "world"
     shutil.copytree(trust.home, place / "home")
-    extract = pq.read_table(trust.extract)
-    pq.write_table(extract.slice(extract.num_rows - 3_000), place / "later.parquet")
+    table = pq.read_table(trust.extract)
+    is_open = pc.is_null(table["outcome_code"])
+    later = table.filter(is_open).slice(0, 500)
+    later = later.set_column(later.column_names.index("outcome_code"), "outcome_code", pa.array(["5"] * later.num_rows))
+    recorded = pc.add(later["starts_at"], pa.scalar(datetime.timedelta(hours=2)))
+    later = later.set_column(later.column_names.index("recorded_at"), "recorded_at", recorded)
+    pq.write_table(later, place / "append.parquet")
     pq.write_table(pq.read_table(trust.weekly).slice(0, 40), place / "next.parquet")
-    (place / "config.toml").write_text(QUICK, encoding="utf-8")
+    (place / "home" / "lists").mkdir(mode=0o700, exist_ok=True)
+    (place / "home" / "lists" / "calls.secret").write_text("ab" * 32, encoding="ascii")  # the same hashes in each run
+    signing = place / "work" / "bases" / "audit"  # where `reject` begins
+    shutil.copytree(trust.home, signing / "home")
+    audited = ("--home", signing / "home", "--out", signing / "out" / "report")
+    must_succeed("audit", trust.extract, "--model", "1", *audited)
     (place / "made").touch()
     return place
 
 
-@pytest.mark.parametrize("name", ["refresh", "promote-again", "opt-out"])
 @pytest.mark.usefixtures("library")
-def test_a_kill_leaves_the_old_or_the_new_and_running_again_mends_it(small_world: Path, name: str) -> None:
-    command = [sys.executable, "-m", "benchmarks.write_faults", "--verbs", name, "--kills", str(KILLS)]
+def test_a_kill_leaves_the_old_or_the_new_and_running_again_mends_it(small_world: Path) -> None:
+    """One process for all verbs: it takes longer to begin than to run one."""
+    named = [f"{name}={kills}" for name, kills in KILLS.items()]
     done = subprocess.run(
-        [*command, "--world", str(small_world)],
+        [sys.executable, "-m", "benchmarks.write_faults", "--world", str(small_world), "--killed", *named],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         capture_output=True,
@@ -105,5 +119,5 @@ def test_a_kill_leaves_the_old_or_the_new_and_running_again_mends_it(small_world
         check=False,
     )
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"verb"')]
-    assert [row["killed"] for row in rows] == [KILLS], done.stdout + done.stderr
+    assert {row["verb"]: row["killed"] for row in rows} == KILLS, done.stdout + done.stderr
     assert done.returncode == 0, done.stdout

@@ -39,6 +39,21 @@ def prepared(home: Path, out: Path, before: str) -> WrittenWorklists:
     return notes
 
 
+@pytest.mark.parametrize("published", [False, True])
+def test_a_worklist_is_recognised_after_a_kill_between_noting_and_publishing_it(published: bool, tmp_path: Path):
+    out, draft, notes = tmp_path / "worklist.xlsx", tmp_path / "draft", WrittenWorklists(tmp_path / "home")
+    out.write_bytes(b"of last week")
+    notes.note(out)
+    for content in (b"of this week", b"of this week, with one more patient"):  # and killed a second time
+        draft.write_bytes(content)
+        notes.note(out, draft=draft)
+    if published:
+        draft.replace(out)
+    assert notes.keep_changed(out) is None
+    out.write_bytes(b"of this week, rebooked")
+    assert notes.keep_changed(out) is not None
+
+
 @pytest.mark.parametrize(("before", "becomes"), lines(BEFORE))
 def test_only_a_worklist_that_nobody_has_changed_is_replaced(before: str, becomes: str, tmp_path: Path):
     out = tmp_path / "worklist.xlsx"

@@ -180,10 +180,11 @@ def score_list(
     require_apart({"--out": out}, {"LIST": path, "--history": history, **mapping.files_read})
     written = WrittenWorklists(home)
 
-    def keep(earlier: Path) -> None:
-        renamed = written.keep_changed(earlier)
+    def note(draft: Path) -> None:
+        renamed = written.keep_changed(out.resolve()) if out.exists() else None
         if renamed and say:
-            say(f"{earlier.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
+            say(f"{out.name}: was there before and is not as it was written. It is kept as {renamed.name}.")
+        written.note(out, draft=draft)
 
     scorer = open_scorer(home, model=model, mapping=mapping, recorded=recorded, worklist=worklist)
     note_folder(home, out.parent, FolderUse.SCORING)
@@ -197,19 +198,18 @@ def score_list(
         capacity=capacity,
         say=say,
         progress=progress or (lambda *_: None),
-        before_replacing=keep,
+        before_publishing=note,
         identity=identity,
     )
-    written.note(out)
     unknown = scorer.unknown_factors(done.present)
-    note = scorer.note(path.name, day=local_today(scorer.zone), unknown=unknown)
+    permitted = scorer.note(path.name, day=local_today(scorer.zone), unknown=unknown)
     kept = KeptList.new(
         done.first,
         name=path.name,
         model_version=scorer.model_version,
         synthetic=scorer.synthetic,
         counts=Counts(done.rows, done.selected, done.rejected),
-        note=note.with_notices(done.notices),
+        note=permitted.with_notices(done.notices),
         notices=done.notices,
         timezone=scorer.mapping.timezone,
         identity=identity,

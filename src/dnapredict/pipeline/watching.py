@@ -18,7 +18,7 @@ from typing import Final
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.service_config import Retention
 from dnapredict.data.engine import interruption
-from dnapredict.data.files.atomic_write import PRIVATE_FOLDER
+from dnapredict.data.files.drafts import PRIVATE_FOLDER
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.errors import ConfigurationError, DnapredictError, GateFailedError, ModelError, StoreError, UsageError

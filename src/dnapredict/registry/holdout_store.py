@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, private_folder, write_atomically
+from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.data.files.digests import UNSEALED, has_seal, is_intact, read_or_make, seal
+from dnapredict.data.files.drafts import PRIVATE_FILE, PRIVATE_FOLDER
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.metric_intervals import HoldoutRisks

@@ -75,13 +75,13 @@ def score_file(
     capacity: int | None = None,
     say: Callable[[str], None] | None = None,
     progress: Progress = lambda *_: None,
-    before_replacing: Callable[[Path], None] = lambda _: None,
+    before_publishing: Callable[[Path], None] = lambda _: None,
     identity: ListIdentity | None = None,
 ) -> ScoredFile:
     """Score the list at `path` and write the worklist to `out`, every row exactly once.
 
-    `history` replaces the scorer's own. With an `identity` what was scored is recorded. `before_replacing` is called
-    with `out` when the worklist is complete and about to replace a file.
+    `history` replaces the scorer's own. With an `identity` what was scored is recorded. `before_publishing` is called
+    with the complete worklist, before it gets the name `out`.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def score_file(
             out,
             note=note.with_notices(worklist.plan.notices),
             draft_folder=staging.folder,
-            before_replacing=before_replacing,
+            before_publishing=before_publishing,
         )
         kept = pa.concat_tables(first)
         recorded = scorer.record_calls(worklist)

@@ -20,8 +20,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dnapredict.data.files.atomic_write import DRAFT_FILE, write_atomically, write_private
+from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
+from dnapredict.data.files.drafts import DRAFT
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
@@ -195,7 +196,7 @@ def _is_young(folder: Path) -> bool:
 
 
 def _is_draft(path: Path) -> bool:
-    return DRAFT_FILE.fullmatch(path.name) is not None
+    return DRAFT.fullmatch(path.name) is not None
 
 
 def _begun(folder: Path) -> datetime.date:

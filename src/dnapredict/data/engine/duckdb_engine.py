@@ -24,7 +24,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from dnapredict.data.engine.interruption import interrupt_on_stop
-from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER
+from dnapredict.data.files.drafts import PRIVATE_FILE, PRIVATE_FOLDER
 from dnapredict.data.files.operating_system import has_nameless_files
 from dnapredict.data.files.temporary_folder import temporary_folder
 from dnapredict.errors import UsageError

@@ -1,33 +1,31 @@
 """Write files and folders whole or not at all, and never over the files that they are made from.
 
 There is one way: a draft with a random name on the same disk, flushed to the disk, then renamed. A reader
-never meets half a file, and a process that is killed leaves at most a draft whose name begins with a dot. It goes with
-the next writing of the same file, once it is an hour old.
+never meets half a file, and a process that is killed leaves at most a draft (`data.files.drafts`), which the next
+writing of the same output removes.
 """
 
 import contextlib
 import os
-import re
-import secrets
-import shutil
 import stat
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from dnapredict.data.files.drafts import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    drafted_file,
+    drafted_folder,
+    moved_away,
+    remove_abandoned_drafts,
+)
 from dnapredict.data.files.operating_system import flush
 from dnapredict.errors import StoreError, UsageError
 
-PRIVATE_FOLDER: Final = 0o700
-PRIVATE_FILE: Final = 0o600
 SHARED_FOLDER: Final = 0o755
 SHARED_FILE: Final = 0o666
 """Less what the umask takes away: for files that other people are meant to read, such as a report."""
-SECONDS_OF_A_DRAFT: Final = 3_600
-"""A draft that was not written to for so long is what a killed process has left."""
-DRAFT_FILE: Final = re.compile(r"\.[0-9a-f]{16}-(?P<name>.+)")
 
 
 @contextlib.contextmanager
@@ -35,7 +33,7 @@ def write_atomically(
     path: Path,
     *,
     draft_folder: Path | None = None,
-    before_replacing: Callable[[Path], None] | None = None,
+    before_publishing: Callable[[Path], None] | None = None,
     mode: int = PRIVATE_FILE,
     durable: bool = True,
 ) -> Iterator[Path]:
@@ -44,10 +42,10 @@ def write_atomically(
     Parameters
     ----------
     draft_folder
-        A folder on the same disk for the draft, so that a draft left by a killed process is found there;
+        A folder on the same disk for the draft, where nobody sees it who looks for `path`;
         otherwise the folder of `path`.
-    before_replacing
-        Called with `path` once the draft is complete, if a file of that name exists.
+    before_publishing
+        Called with the draft once it is complete, before it replaces `path`.
     mode
         Permissions of the file. Missing folders are private where the file is.
     durable
@@ -59,16 +57,15 @@ def write_atomically(
         If the file cannot be written; an earlier file of that name stays.
     """
     path = path.resolve()
-    with _draft(path, draft_folder or path.parent, mode=mode) as draft:
+    with _draft(path, draft_folder or path.parent, mode=mode, sweep=durable) as draft:
         yield draft
         if durable:
             flush(draft)
-        if before_replacing is not None and path.exists():
-            before_replacing(path)
+        if before_publishing is not None:
+            before_publishing(draft)
         os.replace(draft, path)
         if durable:
             flush(path.parent)
-            _remove_abandoned_drafts(path.name, draft.parent)
 
 
 def write_private(path: Path, text: str, *, durable: bool = True) -> None:
@@ -103,35 +100,16 @@ def write_once(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _draft(path: Path, folder: Path, *, mode: int) -> Iterator[Path]:
-    """An empty file in `folder`, removed at the end if it is still there."""
-    draft = None
+def _draft(path: Path, folder: Path, *, mode: int, sweep: bool = True) -> Iterator[Path]:
+    """A draft of `path` in `folder`; with `sweep`, those that killed processes have left are removed first."""
     try:
         _make_parents(path, private=mode == PRIVATE_FILE)
-        draft = new_draft(folder, name=path.name, mode=mode)
-        yield draft
+        if sweep:
+            remove_abandoned_drafts(folder, of=path.name)
+        with drafted_file(folder, name=path.name, mode=mode) as draft:
+            yield draft
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or type(error).__name__}).") from None
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
-
-
-def _remove_abandoned_drafts(name: str, folder: Path) -> None:
-    """Remove earlier drafts of a file of that name: outside a home nothing else would ever remove them.
-
-    A draft that is still written to is younger; so is, at most, one that a process has just left.
-    """
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            found = DRAFT_FILE.fullmatch(entry.name)
-            if found is not None and found["name"] == name and is_abandoned(entry.stat().st_mtime):
-                os.unlink(entry.path)
-
-
-def is_abandoned(modified: float) -> bool:
-    """Whether a draft was written to so long ago (seconds since 1970) that its process was killed."""
-    return time.time() - modified > SECONDS_OF_A_DRAFT
 
 
 def _make_parents(path: Path, *, private: bool) -> None:
@@ -139,21 +117,6 @@ def _make_parents(path: Path, *, private: bool) -> None:
         private_folder(path.parent)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def new_draft(folder: Path, *, name: str = "draft", mode: int = PRIVATE_FILE) -> Path:
-    """Create an empty file with a random name in `folder`, to be filled and renamed.
-
-    Libraries choose a format by the ending, so the draft keeps the ending of `name`.
-
-    Raises
-    ------
-    OSError
-        If it cannot be created.
-    """
-    draft = folder / f".{secrets.token_hex(8)}-{name}"
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    return draft
 
 
 @contextlib.contextmanager
@@ -172,24 +135,18 @@ def create_folder(path: Path, *, mode: int = PRIVATE_FOLDER, replace: bool = Fal
     OSError
         If it cannot be written, or `path` is a folder that holds something and is not to be replaced.
     """
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
+    remove_abandoned_drafts(path.parent, of=path.name)
+    with drafted_folder(path.parent, name=path.name) as draft:
         yield draft
         for each in draft.rglob("*"):
             if mode == PRIVATE_FOLDER:
                 each.chmod(PRIVATE_FOLDER if each.is_dir() else PRIVATE_FILE)
             flush(each)
         draft.chmod(mode)
-        if replace and path.exists():
-            # A folder that holds something cannot be replaced by a rename, so it is moved away first.
-            with tempfile.TemporaryDirectory(prefix=f".{path.name}-old-", dir=path.parent) as old:
-                path.rename(Path(old) / path.name)
-                draft.rename(path)
-        else:
+        # A folder that holds something cannot be replaced by a rename, so it is moved away first.
+        with moved_away(path) if replace and path.exists() else contextlib.nullcontext():
             draft.rename(path)
         flush(path.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def private_folder(folder: Path) -> Path:

@@ -64,6 +64,30 @@ def try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
     return True
 
 
+def try_lock_path(path: Path, lock: contextlib.ExitStack) -> bool | None:
+    """Hold the lock of a file or folder until `lock` is closed: False if another process has it, None without locks.
+
+    There are none on some network disks, nor on Windows, which cannot rename a file that is open.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+    if is_windows():
+        return None
+    fcntl: Any = importlib.import_module("fcntl")
+    handle = os.open(path, os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_RDONLY if path.is_dir() else os.O_WRONLY))
+    lock.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
 @contextlib.contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
     """Lock a folder of this process, so that `is_abandoned_folder` is False of it.
@@ -102,7 +126,7 @@ def is_abandoned_folder(path: Path) -> bool:
         lock = path / _FOLDER_LOCK
         with lock.open("rb+") as file:  # one without is not ours, or was stopped before it was locked
             return try_lock(file)
-    if state.st_uid != os.geteuid():
+    if not is_own(state):
         return False
     fcntl: Any = importlib.import_module("fcntl")
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -142,6 +166,11 @@ def flush(path: Path) -> None:
 def account_number() -> str:
     """The account by its number, such as "user 1000"; "" on Windows, where accounts have names only."""
     return "" if is_windows() else f"user {os.getuid()}"
+
+
+def is_own(state: os.stat_result) -> bool:
+    """Whether a file belongs to this account; True of every file on Windows."""
+    return is_windows() or state.st_uid == os.geteuid()
 
 
 def is_root() -> bool:

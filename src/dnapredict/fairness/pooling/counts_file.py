@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dnapredict.config.fairness_policy import Policy
-from dnapredict.data.files.atomic_write import PRIVATE_FILE, write_atomically
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import FIRST_SEAL, entry_seal
+from dnapredict.data.files.drafts import PRIVATE_FILE
 from dnapredict.errors import DataError
 from dnapredict.fairness.measure.audit_counts import AuditCounts
 from dnapredict.fairness.measure.counts import BINS, SUMS

@@ -29,7 +29,8 @@ from pydantic import AwareDatetime
 
 from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_function, placeholder
 from dnapredict.data.engine.prepared_queries import Engine
-from dnapredict.data.files.atomic_write import create_folder, is_abandoned, private_folder, write_private
+from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
+from dnapredict.data.files.drafts import is_abandoned, remove_abandoned_drafts
 from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts
@@ -59,7 +60,8 @@ _CURRENT: Final = "CURRENT"
 # Two lines: folder and digest. Before digests were kept it was one line that did not end.
 _NAMED: Final = re.compile(r"(history-\w+)\n([0-9a-f]{64})\n", re.ASCII)
 _NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
-# Names of unfinished folders: of this release, and of those before it.
+# Names of histories, whose drafts are removed; and of unfinished folders of earlier releases.
+_HISTORIES: Final = re.compile(r"history-\w+", re.ASCII)
 _DRAFTS: Final = (".history-*", "draft-*")
 REFRESHED: Final = "history.json"
 """The file of a home that says when its history was last replaced, as `refreshed_at`."""
@@ -155,6 +157,7 @@ class HistoryStore:
         """A history whose files `fill` writes, made the current one at `root` in a single step."""
         try:
             private_folder(root)
+            remove_abandoned_drafts(root, of=_HISTORIES)  # each has another name
             folder = root / f"history-{secrets.token_hex(8)}"
             with create_folder(folder) as draft:
                 fill(draft)

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import DRAFT_FILE, is_abandoned
+from dnapredict.data.files.drafts import DRAFT, REPLACED, is_abandoned, is_in_use
 from dnapredict.data.files.operating_system import has_permissions
 from dnapredict.data.files.temporary_folder import PREFIX as TEMPORARY
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding
 from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
-# A draft of a folder; a folder that was being replaced; what a join of outcomes has put on the disk.
-_DRAFT_FOLDER: Final = re.compile(r"\.(?P<name>.+?)-(?P<old>old-)?[a-z0-9_]{8}")
+# A draft of a folder, or a folder that was being replaced, of earlier releases; a history of an early one.
+_FOLDER_BEFORE: Final = re.compile(r"\.(?P<name>.+?)-(?P<old>old-)?[a-z0-9_]{8}")
 _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
 # and their files have the permissions that MLflow, DuckDB or a person gave them.
@@ -93,9 +93,9 @@ def _change_mode(path: Path, *, add: int = 0, remove: int = 0) -> None:
 def leftovers(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     """Drafts that a killed process has left, once they are an hour old."""
     for path in _everything(home, into_drafts=False):
-        found = _DRAFT_FOLDER.fullmatch(path.name) if path.is_dir() and not path.is_symlink() else None
-        if found is not None and found["old"]:
-            yield from _replaced_folder(path, path.with_name(found["name"]), home)
+        replaced = _replaced(path) if path.is_dir() and not path.is_symlink() else None
+        if replaced is not None:
+            yield from _replaced_folder(path, replaced, home)
         elif _is_draft(path) and _is_abandoned(path):
             repair = partial(_remove, path)
             yield HomeFinding(_name(path, home), "is left of a write that was interrupted.", REPAIR, repair)
@@ -128,6 +128,14 @@ def _replaced_folder(path: Path, wanted: Path, home: Path) -> Iterator[HomeFindi
     yield HomeFinding(_name(path, home), "is left of a write that was interrupted.", REPAIR, partial(_remove, path))
 
 
+def _replaced(path: Path) -> Path | None:
+    """The folder that was moved into `path`; None where that is another folder."""
+    if found := REPLACED.fullmatch(path.name):
+        return path.with_name(found["name"])
+    found = _FOLDER_BEFORE.fullmatch(path.name)
+    return path.with_name(found["name"]) if found is not None and found["old"] else None
+
+
 def _put_back(before: Path, wanted: Path) -> None:
     before.rename(wanted)
     before.parent.rmdir()
@@ -137,16 +145,19 @@ def _is_draft(path: Path) -> bool:
     if path.is_dir() and not path.is_symlink():
         in_history = path.parent.name == "history" and _DRAFT_BEFORE.fullmatch(path.name) is not None
         of_outcomes = path.parent.name == OUTCOMES and path.name.startswith(TEMPORARY)
-        return in_history or of_outcomes or _DRAFT_FOLDER.fullmatch(path.name) is not None
-    return DRAFT_FILE.fullmatch(path.name) is not None  # or what SQLite keeps next to one
+        if in_history or of_outcomes or REPLACED.fullmatch(path.name) or _FOLDER_BEFORE.fullmatch(path.name):
+            return True
+    return DRAFT.fullmatch(path.name) is not None  # or what SQLite keeps next to one
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether nothing in it was written to for an hour: a long `refresh` still fills its folder."""
-    newest = 0.0
+    """Whether nothing in it was written to for an hour and no process holds it."""
+    newest, is_held = 0.0, False
+    with contextlib.suppress(OSError):
+        is_held = is_in_use(path)
     with contextlib.suppress(OSError):
         newest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
-    return is_abandoned(newest)
+    return not is_held and is_abandoned(newest)
 
 
 def _remove(path: Path) -> None:

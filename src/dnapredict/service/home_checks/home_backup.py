@@ -19,8 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from dnapredict import __version__
-from dnapredict.data.files.atomic_write import DRAFT_FILE, create_folder, private_folder, write_private
+from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256, sealed_json, unsealed_json
+from dnapredict.data.files.drafts import DRAFT
 from dnapredict.data.files.loss_marks import MADE
 from dnapredict.data.files.newest_marks import FOLDER as NEWEST
 from dnapredict.data.system_clock import utc_now
@@ -267,4 +268,4 @@ def _is_left_out(name: PurePosixPath, home: Path) -> bool:
     if name.parts[0] == "uploads" or str(name) == "contacts.key" or bare.endswith((*_LEFT_OUT, *_SIDE_FILES)):
         return True
     is_lock = name.suffix == ".lock" and not (home / name).stat().st_size
-    return is_lock or any(part.startswith(".") for part in name.parts) or DRAFT_FILE.fullmatch(name.name) is not None
+    return is_lock or any(part.startswith(".") for part in name.parts) or DRAFT.fullmatch(name.name) is not None

@@ -21,7 +21,8 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from dnapredict.data.files.atomic_write import new_draft, private_folder
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.drafts import new_draft
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made, mark_of
 from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.errors import ConfigurationError, StoreError

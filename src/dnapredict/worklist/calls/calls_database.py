@@ -24,7 +24,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dnapredict.data.files.atomic_write import new_draft, private_folder
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.drafts import new_draft
 from dnapredict.data.files.file_lock import wait_for_lock
 
 REBUILT: Final = "rebuilt"

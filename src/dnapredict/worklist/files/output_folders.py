@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from dnapredict.config.service_config import Retention
-from dnapredict.data.files.atomic_write import PRIVATE_FILE, PRIVATE_FOLDER, write_private
+from dnapredict.data.files.atomic_write import write_private
+from dnapredict.data.files.drafts import PRIVATE_FILE, PRIVATE_FOLDER
 from dnapredict.data.files.json_records import StoredRecord, read_record
 from dnapredict.errors import StoreError
 from dnapredict.worklist.checkpoints import has_staging, remove_abandoned

@@ -137,7 +137,7 @@ def write_tables(
     *,
     note: Note,
     draft_folder: Path | None = None,
-    before_replacing: Callable[[Path], None] = lambda _: None,
+    before_publishing: Callable[[Path], None] = lambda _: None,
     recorded_before: RecordedBefore | None = None,
 ) -> None:
     """Write a stream of `tables` to `out` in the format that the ending of its name says.
@@ -151,8 +151,8 @@ def write_tables(
         outcomes of a call, for the column to be filled in.
     draft_folder
         Folder for the unfinished file, on the same disk; by default that of `out`.
-    before_replacing
-        Called with `out` when the file is complete, if a file of that name is about to be replaced.
+    before_publishing
+        Called with the complete draft, before it gets the name `out`.
     recorded_before
         In XLSX, the list and its recorded outcomes, so that the filled workbook can be given back.
 
@@ -165,7 +165,7 @@ def write_tables(
     """
     require_format(out)
     ending = out.suffix.lower()
-    with write_atomically(out, draft_folder=draft_folder, before_replacing=before_replacing) as draft:
+    with write_atomically(out, draft_folder=draft_folder, before_publishing=before_publishing) as draft:
         if ending == ".parquet":
             _write_parquet(map(_without_call_columns, tables), draft, str(note))
         elif ending == ".csv":
@@ -223,7 +223,11 @@ _MOST_NAMES: Final = 1_000
 
 @dataclass(frozen=True)
 class WrittenWorklists:
-    """The worklists that a home wrote: digests of path and content."""
+    """The worklists that a home wrote: digests of path and content.
+
+    A worklist is noted before it is published, so that it is recognised after a kill in between. Until the next one is
+    noted the one before may be there still, so both are remembered.
+    """
 
     home: Path
 
@@ -241,15 +245,15 @@ class WrittenWorklists:
             If it can be neither linked nor copied. It then stays in place.
         """
         digest = sha256(out)
-        if self._noted().get(_name(out)) == digest:
+        if digest in self._noted().get(_name(out), []):
             return None
         kept = _free_name(out, digest)
         if not kept.exists():
             _link(out, kept)
         return kept
 
-    def note(self, out: Path) -> None:
-        """Record the digest of the file that this home wrote at `out`.
+    def note(self, out: Path, *, draft: Path | None = None) -> None:
+        """Record the digest of the file that this home wrote at `out`, or of its complete `draft`.
 
         Raises
         ------
@@ -257,9 +261,11 @@ class WrittenWorklists:
             If the home cannot be written.
         """
         noted = self._noted()
-        noted.pop(_name(out), None)
+        known = noted.pop(_name(out), [])
+        before = sha256(out) if draft is not None and out.exists() else ""
+        digests = [*([before] if before in known else []), sha256(draft or out)]
         newest = list(noted.items())[-_MOST_NAMES + 1 :]
-        write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): sha256(out)}))
+        write_private(self.home / _FILE, json.dumps(dict(newest) | {_name(out): digests}))
 
     def discard_damaged(self) -> None:
         """Remove a file that cannot be read: every worklist then counts as changed and is kept, as it does now."""
@@ -270,16 +276,19 @@ class WrittenWorklists:
         """Whether the file is there and cannot be read."""
         return (self.home / _FILE).exists() and self._read() is None
 
-    def _noted(self) -> dict[str, str]:
+    def _noted(self) -> dict[str, list[str]]:
         """Digests by name. If they cannot be read the result is empty, so that every file is kept."""
         return self._read() or {}
 
-    def _read(self) -> dict[str, str] | None:
+    def _read(self) -> dict[str, list[str]] | None:
         try:
             digests = json.loads((self.home / _FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return digests if isinstance(digests, dict) else None
+        if not isinstance(digests, dict):
+            return None
+        # Earlier releases noted one digest, and not a list of them.
+        return {name: each if isinstance(each, list) else [each] for name, each in digests.items()}
 
 
 def _name(out: Path) -> str:

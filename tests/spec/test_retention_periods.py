@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.service_config import Retention, ServiceConfig
-from dnapredict.data.files.atomic_write import SECONDS_OF_A_DRAFT
+from dnapredict.data.files.drafts import SECONDS_OF_A_DRAFT
 from dnapredict.service.api import pending_uploads
 from dnapredict.worklist.files import list_store
 

@@ -142,7 +142,7 @@ def small_world(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("library")
 def test_what_a_success_a_failure_and_a_kill_leave_is_its_owners_alone_and_goes(small_world: Path) -> None:
     names = ["refresh=", "check bad-cells.csv=", "watch=", "score no room=", "route: upload="]
-    command = [sys.executable, "-m", "benchmarks.privacy_traces", "--runs", *names, "--kills", "2"]
+    command = [sys.executable, "-m", "benchmarks.privacy_traces", "--runs", *names, "--kills", "1"]
     done = subprocess.run(
         [*command, "--world", str(small_world)],
         cwd=ROOT,
@@ -153,7 +153,7 @@ def test_what_a_success_a_failure_and_a_kill_leave_is_its_owners_alone_and_goes(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout[done.stdout.index("{") :])
-    assert figures["runs"] == {"done": 5, "killed": 6}
+    assert figures["runs"] == {"done": 5, "killed": 3}
     assert figures["faults"] == 0
     # It was searched where the values are: the history, the kept list, the lists of the watched folder.
     assert set(figures["held"]) >= {"appointment", "patient", "name", "free text", "postcode", "email"}

@@ -4,17 +4,12 @@ In: words that a person typed. Out: an exit code, with results on standard outpu
 reads its options, calls one function of `pipeline` and prints. Never a patient's value in a message.
 """
 
-import contextlib
 import gc
 import sys
 from typing import Final, NoReturn
 
 from dnapredict.data.engine import interruption
-
-try:
-    import resource
-except ImportError:  # Windows, which writes no core files
-    resource = None  # type: ignore[assignment]
+from dnapredict.data.files.operating_system import write_no_core
 
 __all__ = ["main"]
 
@@ -30,7 +25,7 @@ def main() -> NoReturn:
     Signal handlers are installed before any library is imported: people press Ctrl-C while libraries load, too.
     """
     gc.set_threshold(*_COLLECT_AFTER)
-    _write_no_core()
+    write_no_core()
     with interruption.watched():
         try:
             from dnapredict.cli.program import run
@@ -42,13 +37,6 @@ def main() -> NoReturn:
             code = 128 + (interruption.requested() or 2)
             _print_stopped()
     sys.exit(code)
-
-
-def _write_no_core() -> None:
-    """Let a crash leave no core file: it would hold the rows that are in memory, in the folder where one works."""
-    if resource is not None:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _print_stopped() -> None:

@@ -333,7 +333,7 @@ def upgrade_log(home: Home = HOME, settings: ServiceFile = None) -> None:
 
 
 def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
-    """Delete what is past its retention period: rows, lists, and what else is kept of patients.
+    """Delete rows, lists and files past their retention.
 
     The periods are in [retention] of serving/service.toml. The service does this by itself, at most a month of rows
     at a time, and nothing while this machine's clock seems to have jumped ahead. This command says that it is right.

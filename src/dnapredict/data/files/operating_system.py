@@ -178,6 +178,17 @@ def is_root() -> bool:
     return not is_windows() and os.geteuid() == 0
 
 
+def write_no_core() -> None:
+    """Let a crash leave no core file: it would hold the rows that are in memory, in the folder where one works.
+
+    Windows writes none.
+    """
+    if not is_windows():
+        resource: Any = importlib.import_module("resource")
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def raise_file_limit(wanted: tuple[int, ...]) -> int:
     """Raise the soft limit on open files to the first of `wanted` that the hard limit and the kernel allow; return it.
 

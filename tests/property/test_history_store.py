@@ -17,7 +17,7 @@ from dnapredict.data.files.digests import file_sha256
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import StoreError
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.matrix import build
+from dnapredict.features.matrix import question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.features.store import store_files
 from dnapredict.features.store.history_store import HistoryStore
@@ -49,7 +49,7 @@ def asked(
     with borrow_engine(rows=table.num_rows) as workspace:
         checked = contract_check.check(workspace.keep(table), workspace, source="table")
         points = workspace.materialise(checked.rows)
-        matrix = build(
+        asked = question(
             points,
             past := store.past(points, clock=clock, workspace=workspace),
             factors=factors or (tuple(EXPRESSIONS) if past.with_unidentified else EARLIER),
@@ -57,9 +57,8 @@ def asked(
             outcomes=LabelRule(BOTH),
             extra_columns=(),
             order_by=["appointment_id"],
-            workspace=workspace,
         )
-    return {row["appointment_id"]: row for row in matrix.table.to_pylist()}
+        return {row["appointment_id"]: row for row in workspace.fetch(asked).to_pylist()}
 
 
 def same(one: dict, other: dict) -> bool:

@@ -20,7 +20,7 @@ from dnapredict.data.engine.prepared_queries import Engine, PreparedQueries, bor
 from dnapredict.data.validation import contract_check
 from dnapredict.errors import DataError
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.matrix import build
+from dnapredict.features.matrix import question
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.features.store.history_store import HistoryStore
 
@@ -99,7 +99,7 @@ def test_any_text_is_read_alike(prepared, rows):
 def factors(engine: Engine, store: HistoryStore, rows: pa.Table) -> list[dict]:
     found = contract_check.check(engine.keep(rows), engine, source="table")
     points = engine.materialise(found.rows)
-    matrix = build(
+    asked = question(
         points,
         store.past(points, clock=CLOCK, workspace=engine),
         factors=tuple(EXPRESSIONS),
@@ -107,9 +107,8 @@ def factors(engine: Engine, store: HistoryStore, rows: pa.Table) -> list[dict]:
         outcomes=LabelRule(BOTH),
         extra_columns=("site_code",),
         order_by=["row_number"],
-        workspace=engine,
     )
-    return matrix.table.to_pylist()
+    return engine.fetch(asked).to_pylist()
 
 
 def assert_same(found: list[dict], expected: list[dict]) -> None:

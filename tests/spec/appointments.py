@@ -8,7 +8,7 @@ from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation import contract_check
 from dnapredict.features.factors import EXPRESSIONS
-from dnapredict.features.matrix import Past, build
+from dnapredict.features.matrix import Past, question
 from dnapredict.features.scoring_clock import Clock, LabelRule
 
 BOTH = ("3", "7")
@@ -41,7 +41,7 @@ def factors_of(
     with Workspace() as workspace:
         checked = contract_check.check(workspace.keep(appointments), workspace, source="table")
         assert not checked.rejected.num_rows, [str(rejection) for rejection in checked.rejections]
-        matrix = build(
+        asked = question(
             checked.rows,
             Past.of(checked.rows, clock=clock, workspace=workspace),
             factors=tuple(EXPRESSIONS),
@@ -49,6 +49,5 @@ def factors_of(
             outcomes=LabelRule(dna_codes),
             extra_columns=(),
             order_by=["appointment_id"],
-            workspace=workspace,
         )
-    return {row["appointment_id"]: row for row in matrix.table.to_pylist()}
+        return {row["appointment_id"]: row for row in workspace.fetch(asked).to_pylist()}

@@ -106,7 +106,7 @@ def run(verb: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, li
         if verb == "check":
             check(path, setting=Setting(), say=messages.append).require()
         else:
-            monkeypatch.setattr(model_building, "matrix_of", begin)
+            monkeypatch.setattr(model_building, "labelled_matrix", begin)
             model_building.train(path, home=path.parent, setting=Setting(), say=messages.append)
     except DataError as error:
         return error.exit_code, [*messages, str(error)]

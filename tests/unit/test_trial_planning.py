@@ -203,6 +203,9 @@ def test_arms_cannot_be_drawn_again_with_another_secret(home: Path, monkeypatch:
     register.add({"patient": ""})
     for name in ("arms.secret", "register.db"):
         (home / "trial" / name).unlink()
+    with pytest.raises(StoreError, match="is an older copy"):
+        runs(home)
+    (home / "newest" / "trial-register").unlink()
     with pytest.raises(SecretError, match="is another secret than the arms of the trial were drawn with"):
         runs(home)
     configured(monkeypatch, end=datetime.date(2027, 5, 31))

@@ -137,7 +137,7 @@ def fit_boosting(
     """
     settings, history = recipe.settings, _History()
     data = _dataset(fit, fill)
-    latest = lgb.Dataset(_ImputedRows(later.matrix, fill), later.dna, weight=later.weight, reference=data)
+    latest = _Dataset(_ImputedRows(later.matrix, fill), later.dna, weight=later.weight, reference=data)
     stop = lgb.early_stopping(settings.patience, verbose=False)
     booster = lgb.train(
         recipe.parameters(rows=len(fit)),

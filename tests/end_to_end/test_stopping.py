@@ -96,8 +96,8 @@ def test_ctrl_c_in_the_middle_of_a_command_leaves_what_was_there(
 
 
 def files_of(home: Path) -> list[Path]:
-    """Files of a home but its lists, and but those that SQLite has while a database of the log is open."""
-    names = (path for path in home.rglob("*") if "lists" not in path.parts)
+    """Files of a home but its lists and the notes of where it scores, and those of SQLite while a database is open."""
+    names = (path for path in home.rglob("*") if not {"lists", "output-folders"} & set(path.parts))
     return sorted(path for path in names if not path.name.endswith(("-wal", "-shm")))
 
 

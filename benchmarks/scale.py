@@ -38,7 +38,7 @@ FINE = (0, 13)
 
 @dataclass(frozen=True)
 class Step:
-    """What a step took: seconds on the clock and of the processor; gigabytes at most, of its own and with mapped files."""
+    """What a step took: seconds on the clock and of the processor; gigabytes of its own and with mapped files."""
 
     wall: float
     processor: float

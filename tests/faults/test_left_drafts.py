@@ -111,7 +111,7 @@ def left(folder: Path, name: str, *, modified: float | None = None) -> Path:
 def test_without_locks_a_draft_goes_with_the_next_write_of_that_file_once_it_is_an_hour_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(drafts, "_try_lock", lambda *_: None)
+    monkeypatch.setattr(drafts, "try_lock_path", lambda *_: None)
     hours = time.time() - 2 * SECONDS_OF_A_DRAFT
     old, of_another = left(tmp_path, "signature.json", modified=hours), left(tmp_path, "other.json", modified=hours)
     with write_atomically(tmp_path / "signature.json", mode=SHARED_FILE) as draft:

@@ -157,7 +157,7 @@ KILLED = """
     if step == "before the seal":
         outcome_store.seal = die
     elif step == "before the flush":
-        atomic_write._flush = die
+        atomic_write.flush = die
     elif step == "before the rename":
         atomic_write.os.replace = die
     rows = pa.Table.from_pylist([{"appointment": "new"}], schema=outcome_store.OUTCOME_SCHEMA)

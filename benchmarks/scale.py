@@ -3,16 +3,19 @@
 The claims: an integrated care board's year, 10,000,000 appointments, passes through every step in under 20 minutes on
 two cores and no step holds more than 8 GB; each step takes time in proportion to its rows, to 15 in 100. Each step is a
 command of `dnapredict` in a process of its own, in a copy of the home of `dnapredict demo` (or of `--home`), whose
-model scores the week. Time is processor time, which other work on the machine changes less than wall time; memory is
-the most that the process held. A step's slope is the power of the number of rows that its time grows with, from
-the two largest sizes: 1 is in proportion.
+model scores the week. Time is processor time, which other work on the machine changes less than wall time. Memory is
+the most that the process held of its own, looked up every 20 ms, and in brackets with the pages of files that are
+mapped, which the system takes back where it needs them (Linux only). A step's slope is the power of the number of rows
+that its time grows with, from the two largest sizes: 1 is in proportion.
 
 `python -m benchmarks.scale [ROWS ...] [--home HOME] [--memory SIZE] [--only STEP ...]`
 """
 
 import argparse
+import contextlib
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,11 +38,12 @@ FINE = (0, 13)
 
 @dataclass(frozen=True)
 class Step:
-    """What a step took: seconds on the clock, seconds of the processor, and gigabytes at most."""
+    """What a step took: seconds on the clock and of the processor; gigabytes of its own and with mapped files."""
 
     wall: float
     processor: float
     memory: float
+    with_files: float
 
 
 def steps(folder: Path, home: Path, rows: int) -> dict[str, list[str]]:
@@ -62,11 +66,24 @@ def run(words: Sequence[str], log: Path) -> Step:
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-c", OURS, *words], stdout=out, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
+        most, ended = 0.0, 0
+        while not ended:
+            most = max(most, held(process.pid))
+            time.sleep(0.02)
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in FINE:
         sys.exit(f"{words[0]} ended with {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
-    return Step(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6)
+    return Step(time.perf_counter() - began, used.ru_utime + used.ru_stime, most, used.ru_maxrss * 1024 / 1e9)
+
+
+def held(pid: int) -> float:
+    """Gigabytes that a process holds of its own now, without mapped files."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        found = re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)
+        return int(found[1]) * 1024 / 1e9 if found else 0.0
+    return 0.0
 
 
 def take_week(folder: Path) -> int:
@@ -93,7 +110,7 @@ def measured(place: Path, made: Path, rows: int, only: Sequence[str]) -> dict[st
         if name == "score":
             say(f"{take_week(folder):,} appointments of {rows:,} have no outcome yet")
         found[name] = step = run(words, folder / f"{name}.log")
-        say(f"{rows:,} {name}: {step.wall:.0f} s, {step.processor:.0f} s of processor time, {step.memory:.2f} GB")
+        say(f"{rows:,} {name}: {step.wall:.0f} s, {step.processor:.0f} s of processor time, {memory(step)}")
     return found
 
 
@@ -103,19 +120,25 @@ def slope(results: dict[int, dict[str, Step]], name: str) -> float:
     return math.log(results[many][name].processor / results[few][name].processor) / math.log(many / few)
 
 
+def memory(step: Step) -> str:
+    """The memory of a step in words."""
+    return f"{step.memory:.2f} GB ({step.with_files:.2f})"
+
+
 def show(results: dict[int, dict[str, Step]]) -> None:
     """Print the table, and what England's year would take if each step goes on as between the two largest sizes."""
     sizes = sorted(results)
     print("| step | " + " | ".join(f"{size:,}" for size in sizes) + " | slope |")
     print("|---|" + "---|" * (len(sizes) + 1))
     for name in results[sizes[0]]:
-        cells = [f"{(s := results[size][name]).processor:.0f} s, {s.memory:.2f} GB" for size in sizes]
+        cells = [f"{(step := results[size][name]).processor:.0f} s, {memory(step)}" for size in sizes]
         power = f"{slope(results, name):.2f}" if len(sizes) > 1 else "-"
         print(f"| {name} | " + " | ".join(cells) + f" | {power} |")
     for size in sizes:
         minutes = sum(step.processor for step in results[size].values()) / 60
+        clock = sum(step.wall for step in results[size].values()) / 60
         most = max(step.memory for step in results[size].values())
-        print(f"{size:,} rows: {minutes:.1f} minutes of processor time together, {most:.2f} GB at most")
+        print(f"{size:,} rows: {clock:.1f} minutes, {minutes:.1f} of processor time together, {most:.2f} GB at most")
     if len(sizes) > 1:
         print(england(results))
 

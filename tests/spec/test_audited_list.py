@@ -5,6 +5,7 @@ with a call of its own, or mentioned in a call to the same patient.
 """
 
 import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,11 @@ from tests.spec.test_worklist import appointments, rules
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.worklist_config import Team
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import NO_OPT_OUTS
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.pipeline.audit_inputs import knows_cancellations, not_trained_on, since_monday
 from dnapredict.pipeline.audited_lists import PastLists, assumptions, capacity_phrase, opted_out_phrase, replayed
 from dnapredict.worklist.calls.known_contacts import KnownContacts
 from dnapredict.worklist.plan.call_plan import plan_calls
@@ -187,6 +190,50 @@ def test_where_nothing_tells_when_an_appointment_was_cancelled_it_was_gone_befor
         b           | q       | 23  | 0.3  | 3
     """
     assert audited(extract(week), capacity=1) == ["b"]
+
+
+def test_lists_read_from_the_monday_of_a_test_are_those_of_the_whole_extract():
+    """The test of the model begins on Wednesday 18 November; the week's only outcome before it keeps its list."""
+    weeks = """
+        appointment | patient | day | risk | outcome | recorded
+        a           | p       | 9   | 0.9  | 5       | 10
+        b           | q       | 11  | 0.8  | 2       | 6
+        c           | r       | 16  | 0.7  | 3       | 17
+        d           | s       | 17  | 0.6  | 2       | 16
+        e           | t       | 18  | 0.5  | 2       | 17
+        f           | u       | 19  | 0.4  |         |
+        g           | v       | 24  | 0.3  | 5       | 25
+        h           | w       | 25  | 0.2  | 2       |
+        i           | x       | 30  | 0.1  |         |
+    """
+    whole, begins = Matrix(extract(weeks), ()), datetime.date(2026, 11, 18)
+    stored = SimpleNamespace(manifest=SimpleNamespace(provenance=SimpleNamespace(test_from=begins)))
+    part = since_monday(whole, of=begins)
+    assert part.table["appointment_id"].to_pylist() == list("cdefghi")
+    lists = [
+        not_trained_on(PastLists.of(matrix, outcomes=LABEL, knows_cancellations=known), stored, source="extract")
+        for matrix, known in ((whole, None), (part, True))
+    ]
+    for each in lists:
+        assert each.matrix.table["appointment_id"].to_pylist() == ["e", "f", "g"]
+        assert each.cancelled.tolist() == [True, False, False]
+        assert each.knows_cancellations
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "recorded", "known"),
+    [
+        (["5", "3"], [None, None], True),
+        (["5", "2"], [None, None], False),
+        (["2", "4", "5"], [None, datetime.datetime(2026, 11, 2), None], True),
+        (["2", "5"], [None, datetime.datetime(2026, 11, 2)], False),
+    ],
+)
+def test_an_extract_knows_of_cancellations_if_it_says_when_one_was_recorded_or_has_none(outcomes, recorded, known):
+    rows = pa.table({"outcome_code": outcomes, "recorded_at": pa.array(recorded, pa.timestamp("us"))})
+    with Workspace() as workspace:
+        checked = SimpleNamespace(rows=workspace.keep(rows))
+        assert knows_cancellations(checked, workspace) is known
 
 
 def test_a_share_of_a_list_counts_all_that_was_on_it():

@@ -19,14 +19,17 @@ from tests.unit.test_audit_report import CONTEXT, POLICY
 
 from dnapredict.config.fairness_policy import Signatory
 from dnapredict.fairness import AuditData, extra_files, run, write
+from dnapredict.fairness.compare.comparisons import Evidence
+from dnapredict.fairness.measure.intervals import Interval
 from dnapredict.fairness.measure.membership import Group
+from dnapredict.fairness.publish.group_findings import group_findings
 from dnapredict.fairness.report.easy_read import easy_read_ideas
 from dnapredict.fairness.report.first_page import stored_report
 from dnapredict.fairness.report.group_phrases import people
 from dnapredict.fairness.report.page_one import MOST_ROWS, _named, page_one
 from dnapredict.fairness.report.report_files import report_files
 from dnapredict.fairness.report.wording import named_groups
-from dnapredict.fairness.verdicts import Check, Verdict
+from dnapredict.fairness.verdicts import Check, Gate, Verdict
 
 BARE = ["patient", "dna", "probability", "selected", "starts_at"]
 
@@ -239,3 +242,20 @@ def test_page_one_says_how_many_appointments_were_of_patients_who_asked_not_to_b
     result = run(appointments, policy=POLICY, context=replace(CONTEXT, opted_out=said))
     assert said in page_one(result).method
     assert "asked not to be called" not in page_one(replace(result, context=CONTEXT)).method
+
+
+def test_groups_with_equal_gaps_stay_in_the_order_of_the_report_in_every_run():
+    behind = {"measure": "reach", "sentence": "", "estimate": Interval(0.25, 0.16, 0.31)}
+    checks = tuple(
+        Check(grouping, Group(str(code), str(code)), Verdict.REVIEW, **behind)
+        for grouping in ("history", "age", "ethnicity")
+        for code in range(6)
+    )
+    gate = Gate("G3", "", "", Verdict.REVIEW, "", checks)
+    evidence = Evidence({}, {}, POLICY, 0)
+    evidence.__dict__["compared"] = ()  # nothing was counted
+    found = group_findings([gate], evidence)
+    assert [(one.grouping, one.group.code) for one in found] == [
+        (check.grouping, check.group.code) for check in checks[: len(found)]
+    ]
+    assert len(found) > 3

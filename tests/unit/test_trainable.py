@@ -113,9 +113,9 @@ def test_a_matrix_in_a_file_has_the_values_and_rows_of_one_in_memory(tmp_path, m
     path, config, register = tmp_path / "extract.parquet", TrainingConfig(), factor_register()
     simulate(path, appointments=3_000, seed=3)
     outcomes = LabelRule(config.dna_codes)
-    with Workspace() as workspace, (tmp_path / "rows").open("w+b") as file:
+    with Workspace() as workspace:
         checked = sound_extract(path, Setting(), workspace)
-        stored = labelled_matrix(checked, config, register, file=file, workspace=workspace)
+        stored = labelled_matrix(checked, config, register, workspace=workspace)
         whole = matrix_of(checked, config, register, extra_columns=COHORT_COLUMNS, workspace=workspace)
         cohorts = [cohort_of(each, outcomes=outcomes, zone="Europe/London") for each in (stored, whole)]
     one, other = ({name: getattr(cohort, name) for name in ("matrix", "dna", "patient")} for cohort in cohorts)
@@ -133,9 +133,9 @@ def test_an_extract_of_appointments_to_come_gives_an_empty_matrix(tmp_path):
     empty = pa.nulls(table.num_rows, table["outcome_code"].type)
     table = table.set_column(table.column_names.index("outcome_code"), "outcome_code", empty)
     pq.write_table(table, tmp_path / "extract.parquet")
-    with Workspace() as workspace, (tmp_path / "rows").open("w+b") as file:
+    with Workspace() as workspace:
         checked = sound_extract(tmp_path / "extract.parquet", Setting(), workspace)
-        stored = labelled_matrix(checked, TrainingConfig(), factor_register(), file=file, workspace=workspace)
+        stored = labelled_matrix(checked, TrainingConfig(), factor_register(), workspace=workspace)
     assert stored.values.shape == (0, len(stored.factors))
 
 

@@ -1,8 +1,9 @@
 """The matrix of agreed factors: one row an appointment, as known when it is scored."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, Final
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -169,26 +170,31 @@ class Matrix:
     table
         The extra columns, and the factors unless they are in a file.
     stored
-        The factors of a matrix whose factors are in a file (`write_matrix`), as an (n, p) array that the system reads
+        The factors of a matrix whose factors are in a file (`write_matrix`), as an (m, p) array that the system reads
         from it.
+    rows
+        Which rows of `stored` are those of the table, in order; None for all of them.
     """
 
     table: pa.Table
     factors: tuple[str, ...]
     stored: NDArray[np.float64] | None = field(default=None, repr=False)
+    rows: NDArray[np.int64] | None = field(default=None, repr=False)
 
-    def take(self, rows: NDArray[np.bool_]) -> "Matrix":
-        """Some of the appointments; all of them are not copied."""
-        if rows.all():
+    def take(self, wanted: NDArray[np.bool_]) -> "Matrix":
+        """Some of the appointments; what is in a file stays there."""
+        if wanted.all():
             return self
-        stored = None if self.stored is None else self.stored[rows]
-        return replace(self, table=self.table.filter(pa.array(rows)), stored=stored)
+        table, rows = self.table.filter(pa.array(wanted)), self.rows
+        if self.stored is not None:
+            rows = np.flatnonzero(wanted) if rows is None else rows[wanted]
+        return replace(self, table=table, rows=rows)
 
     @property
     def values(self) -> NDArray[np.float64]:
         """The factors as an (n, p) array, NaN where not known."""
         if self.stored is not None:
-            return self.stored
+            return self.stored if self.rows is None else self.stored[self.rows]
         values = np.empty((self.table.num_rows, len(self.factors)))
         for position, name in enumerate(self.factors):
             values[:, position] = self.table[name].to_numpy(zero_copy_only=False)
@@ -197,27 +203,31 @@ class Matrix:
 
 def write_matrix(
     asked: BoundQuery,
-    file: IO[bytes],
     *,
     factors: Sequence[str],
     columns: Sequence[str],
     keep: Callable[[Matrix], Matrix],
     workspace: Workspace,
 ) -> Matrix:
-    """The rows of a `question` that `keep` keeps, with their factors in `file` and the other `columns` in memory.
+    """The rows of a `question` that `keep` keeps, with their factors in a temporary file.
 
-    The file holds one row after another as 64-bit numbers, and must stay open while they are used.
+    In memory are the other columns, and those of `columns` that are factors too. The file has no name, so that none is
+    left where the process is killed; it ends with the array that is mapped to it. It holds one row after another, as
+    64-bit numbers.
     """
     names, parts = tuple(factors), []
-    for batch in workspace.stream(asked, rows=_ROWS_AT_ONCE):
-        part = keep(Matrix(pa.Table.from_batches([batch]), names))
-        file.write(part.values.data)
-        parts.append(part.table.select(list(columns)))
-    file.flush()
-    table = pa.concat_tables(parts)
-    shape = (table.num_rows, len(names))
-    # Nothing can be mapped of an empty file.
-    return Matrix(table, names, np.memmap(file, np.float64, mode="r", shape=shape) if all(shape) else np.empty(shape))
+    only_stored = [name for name in names if name not in columns]
+    with tempfile.TemporaryFile() as file:
+        for batch in workspace.stream(asked, rows=_ROWS_AT_ONCE):
+            part = keep(Matrix(pa.Table.from_batches([batch]), names))
+            file.write(part.values.data)
+            parts.append(part.table.drop_columns(only_stored))
+        file.flush()
+        table = pa.concat_tables(parts)
+        shape = (table.num_rows, len(names))
+        # Nothing can be mapped of an empty file.
+        stored = np.memmap(file, np.float64, mode="r", shape=shape) if all(shape) else np.empty(shape)
+    return Matrix(table, names, stored)
 
 
 def question(

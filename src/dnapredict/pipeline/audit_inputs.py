@@ -1,5 +1,6 @@
 """Inputs of the audit: groups, outcomes, risks and calls of each appointment, and their source."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
+from dnapredict.data.contract.calendar_weeks import monday_of, week_of
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.portable_sql import SqlEngine
@@ -26,11 +28,11 @@ from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_CO
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
-from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS, Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort import patient_codes, patient_halves
-from dnapredict.pipeline.audited_lists import LIST_COLUMNS, PastLists, capacity_phrase, replayed
+from dnapredict.pipeline.audited_lists import CANCELLED_CODES, LIST_COLUMNS, PastLists, capacity_phrase, replayed
 from dnapredict.pipeline.run_inputs import code_revision
 from dnapredict.quality.published_figures import unknown_value_sentences
 from dnapredict.registry.tested_appointments import ATTENDED, MISSED, RecordedOutcomes
@@ -59,6 +61,20 @@ def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> Pas
             "A model is audited on later appointments than it has seen: give a newer extract."
         )
     return later
+
+
+def since_monday(part: Matrix, *, of: datetime.date) -> Matrix:
+    """The appointments of `part` since the Monday on or before a day, so that the lists of a week stay whole."""
+    monday = monday_of(week_of(np.array(of, dtype="datetime64[D]")))
+    return part.take(part.table["starts_local"].to_numpy() >= monday)
+
+
+def knows_cancellations(checked: Checked, workspace: Workspace) -> bool:
+    """Whether the extract says of any cancelled appointment when that was recorded; True where none was cancelled."""
+    codes = ", ".join(f"'{code}'" for code in CANCELLED_CODES)
+    rows = checked.rows.get_name()
+    sql = f"SELECT bool_or(recorded_at IS NOT NULL) AS known FROM {rows} WHERE outcome_code IN ({codes})"
+    return workspace.fetch(sql)["known"][0].as_py() is not False
 
 
 def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:

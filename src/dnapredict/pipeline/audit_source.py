@@ -1,12 +1,12 @@
 """Read the extract of an audit once, for a model of the home or for the scores of any number of products."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists, assumptions, opted_out_phrase
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
-from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
+from dnapredict.pipeline.run_inputs import matrix_in_file, matrix_of, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.registry.audit_book import AuditBook
@@ -42,7 +42,7 @@ class AuditSource:
     lists
         The appointments on past lists; with a model, those since the start of its test period.
     known
-        The ids of all appointments of the extract, and of its refused rows.
+        For scores, the ids of all appointments of the extract, and of its refused rows.
     outcomes_recorded, coverage
         With a model, the outcomes that are judged, and what they cover of those that it was tested on.
     live
@@ -103,12 +103,12 @@ def read_source(
             say(filled)
         if stored is not None:
             stored.manifest.provenance.require_release(checked.ingest.areas.release)
-        factors, extra = stored.model.factors if stored else (), audit_inputs.EXTRA_COLUMNS
-        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
+        matrix = _matrix(checked, config, stored, workspace)
         live = _live_risk(registry, stored, checked, workspace)
         expected = audit_inputs.rows_expected(checked, stored, workspace)
+        knows = audit_inputs.knows_cancellations(checked, workspace)
     outcomes = LabelRule(config.dna_codes)
-    lists = PastLists.of(matrix, outcomes=outcomes)
+    lists = PastLists.of(matrix, outcomes=outcomes, knows_cancellations=knows)
     recorded = coverage = None
     if stored is not None and version is not None:
         lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
@@ -129,6 +129,27 @@ def read_source(
         refused=checked.opt_outs,
         outcomes_recorded=recorded,
         coverage=coverage,
+    )
+
+
+def _matrix(
+    checked: Checked,
+    config: TrainingConfig,
+    stored: StoredModel | None,
+    workspace: Workspace,
+    *,
+    since: StoredModel | None = None,
+) -> Matrix:
+    """The appointments of an audit: for scores all, for a model those since the week in which its test begins.
+
+    `since` is the model whose test it is, if it is another one.
+    """
+    extra = audit_inputs.EXTRA_COLUMNS
+    if stored is None:
+        return matrix_of(checked, config, extra_columns=extra, workspace=workspace)
+    keep = partial(audit_inputs.since_monday, of=(since or stored).manifest.provenance.test_from)
+    return matrix_in_file(
+        checked, config, factors=stored.model.factors, extra_columns=extra, keep=keep, workspace=workspace
     )
 
 
@@ -169,8 +190,7 @@ def _risks(source: AuditSource, scores: Path | None) -> tuple[PastLists, NDArray
     """The appointments that have a risk, and their risks."""
     lists = source.lists
     if source.stored is not None:
-        sites = lists.matrix.table["site_code"].to_pylist()
-        return lists, source.stored.model.probability(lists.matrix.values, sites=sites)
+        return lists, _risk(source.stored, lists.matrix)
     ids = lists.matrix.table["appointment_id"]
     probability = vendor_scores(scores, ids, required=lists.has_outcome, known=source.known)
     given = ~np.isnan(probability)
@@ -187,8 +207,12 @@ def _live_risk(
     if live.digest == stored.digest:
         return None
     config = live.manifest.provenance.config
-    extra = ("appointment_id", "site_code")
-    matrix = matrix_of(checked, config, factors=live.model.factors, extra_columns=extra, workspace=workspace)
-    risk = live.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-    index = pd.Index(matrix.table["appointment_id"].to_pandas())
-    return lambda audited: risk[index.get_indexer(audited.table["appointment_id"].to_pandas())]
+    if (live.model.factors, config) == (stored.model.factors, stored.manifest.provenance.config):
+        return partial(_risk, live)
+    # The same rows in the same order, with other factors.
+    matrix = _matrix(checked, config, live, workspace, since=stored)
+    return lambda audited: _risk(live, replace(matrix, rows=audited.rows, table=audited.table))
+
+
+def _risk(model: StoredModel, matrix: Matrix) -> NDArray[np.float64]:
+    return model.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())

@@ -30,7 +30,9 @@ LIST_COLUMNS: Final = ("appointment_id", "outcome_code", "recorded_at", *ASSIGNM
 """Contract columns that the lists of a period are made from, beside the times of the matrix."""
 
 Mask = NDArray[np.bool_]
-_CANCELLED: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
+CANCELLED_CODES: Final = (CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER)
+"""Outcomes of appointments that were cancelled."""
+
 _FIRST: Final = "those most likely to miss"
 _ALLOCATION_TEXT: Final[dict[Rule, str]] = {
     "global": _FIRST,
@@ -61,18 +63,23 @@ class PastLists:
     knows_cancellations: bool
 
     @classmethod
-    def of(cls, matrix: Matrix, *, outcomes: LabelRule) -> "PastLists":
-        """The lists of the weeks in which an appointment has an outcome."""
+    def of(cls, matrix: Matrix, *, outcomes: LabelRule, knows_cancellations: bool | None = None) -> "PastLists":
+        """The lists of the weeks in which an appointment has an outcome.
+
+        `matrix` may begin with any Monday of the extract; then `knows_cancellations` is of the whole extract.
+        """
         table = matrix.table
         code = table["outcome_code"]
         has_outcome = _mask(pc.is_in(code, pa.array([*outcomes.dna_codes, *outcomes.came_codes])))
-        was_cancelled = _mask(pc.is_in(code, pa.array(_CANCELLED)))
+        was_cancelled = _mask(pc.is_in(code, pa.array(CANCELLED_CODES)))
         later = was_cancelled & _mask(pc.greater(table["recorded_at"], table["scored_at"]))
         unrecorded = _mask(pc.or_kleene(pc.is_null(code), pc.equal(code, NOT_APPLICABLE)))
         week = week_of(table["starts_local"].to_numpy().astype("datetime64[D]"))
         listed = (has_outcome | later | unrecorded) & np.isin(week, np.unique(week[has_outcome]))
-        knows = bool((was_cancelled & _mask(pc.is_valid(table["recorded_at"]))).any())
-        return cls(matrix, has_outcome, later, knows or not was_cancelled.any()).take(listed)
+        if knows_cancellations is None:
+            knows = (was_cancelled & _mask(pc.is_valid(table["recorded_at"]))).any()
+            knows_cancellations = bool(knows or not was_cancelled.any())
+        return cls(matrix, has_outcome, later, knows_cancellations).take(listed)
 
     def take(self, rows: Mask) -> "PastLists":
         """Some of the appointments."""

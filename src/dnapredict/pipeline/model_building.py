@@ -1,11 +1,10 @@
 """Train a model: the matrix of an extract, and the training on it."""
 
 import datetime
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -106,17 +105,16 @@ def train(
         If too many rows are faulty, or the outcomes cannot be trained on (`quality.label_checks`).
     """
     began, register = datetime.datetime.now(datetime.UTC), factor_register()
-    with tempfile.TemporaryFile() as file:  # without a name, so that none is left where the process is killed
-        given = _training_data(path, file, register, home=home, setting=setting, say=say, lists=lists)
-        say("Training, calibrating and testing in time")
-        training = train_model(
-            given.cohort,
-            config=setting.training,
-            directions=[register.factor(name).direction for name in given.cohort.factors],
-            calls=training_inputs.calls(),
-            study=training_inputs.study(home, path, setting),
-            on_trial=watch,
-        )
+    given = _training_data(path, register, home=home, setting=setting, say=say, lists=lists)
+    say("Training, calibrating and testing in time")
+    training = train_model(
+        given.cohort,
+        config=setting.training,
+        directions=[register.factor(name).direction for name in given.cohort.factors],
+        calls=training_inputs.calls(),
+        study=training_inputs.study(home, path, setting),
+        on_trial=watch,
+    )
     if training.tuned is not None:
         say(str(training.tuned))
     if training.leakage_warning:
@@ -145,16 +143,9 @@ class _TrainingData:
 
 
 def _training_data(
-    path: Path,
-    file: IO[bytes],
-    register: FactorRegister,
-    *,
-    home: Path,
-    setting: Setting,
-    say: Say,
-    lists: Sequence[Path],
+    path: Path, register: FactorRegister, *, home: Path, setting: Setting, say: Say, lists: Sequence[Path]
 ) -> _TrainingData:
-    """Check the extract at `path`, and build its cohort, whose factors are in `file`."""
+    """Check the extract at `path`, and build its cohort."""
     config, outcomes = setting.training, LabelRule(setting.training.dna_codes)
     with Workspace() as workspace:
         say("Reading the extract and holding it against the contract")
@@ -172,6 +163,6 @@ def _training_data(
         if filled:
             say(filled)
         say("Building the factors as known when each appointment would have been scored")
-        matrix = labelled_matrix(checked, config, register, file=file, workspace=workspace)
+        matrix = labelled_matrix(checked, config, register, workspace=workspace)
         appointments = training_inputs.training_extract(checked, workspace, outcomes=outcomes)
     return _TrainingData(checked, cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone), appointments)

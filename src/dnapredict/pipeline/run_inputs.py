@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import load, shipped
@@ -20,7 +20,7 @@ from dnapredict.data.validation import contract_check
 from dnapredict.data.validation.checked import Checked, CheckedExtract
 from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import fed_by
-from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS, Matrix, Past, question, write_matrix
+from dnapredict.features.matrix import Matrix, Past, question, write_matrix
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.cohort import COHORT_COLUMNS, labelled
 
@@ -142,17 +142,34 @@ def matrix_of(
 
 
 def labelled_matrix(
-    checked: Checked, config: TrainingConfig, register: FactorRegister, *, file: IO[bytes], workspace: Workspace
+    checked: Checked, config: TrainingConfig, register: FactorRegister, *, workspace: Workspace
 ) -> Matrix:
-    """The matrix of the appointments that were attended or missed, in order of time, with its factors in `file`.
+    """The matrix of the appointments that were attended or missed, with its factors in a file, as `cohort_of` reads it.
 
-    It has the columns that `cohort_of` reads.
+    They are in order of time.
     """
-    factors, outcomes = _factors(checked, register), LabelRule(config.dna_codes)
-    asked = _matrix_question(checked, config, factors, extra_columns=COHORT_COLUMNS, workspace=workspace)
-    columns = tuple(dict.fromkeys(("appointment_id", LEAD_DAYS, PAST_APPOINTMENTS, *COHORT_COLUMNS)))
-    keep = partial(labelled, outcomes=outcomes)
-    return write_matrix(asked, file, factors=factors, columns=columns, keep=keep, workspace=workspace)
+    return matrix_in_file(
+        checked,
+        config,
+        factors=_factors(checked, register),
+        extra_columns=COHORT_COLUMNS,
+        keep=partial(labelled, outcomes=LabelRule(config.dna_codes)),
+        workspace=workspace,
+    )
+
+
+def matrix_in_file(
+    checked: Checked,
+    config: TrainingConfig,
+    *,
+    factors: tuple[str, ...],
+    extra_columns: tuple[str, ...],
+    workspace: Workspace,
+    keep: Callable[[Matrix], Matrix] = lambda part: part,
+) -> Matrix:
+    """The matrix of the valid rows that `keep` keeps, in order of time, with its factors in a file."""
+    asked = _matrix_question(checked, config, factors, extra_columns=extra_columns, workspace=workspace)
+    return write_matrix(asked, factors=factors, columns=extra_columns, keep=keep, workspace=workspace)
 
 
 def _factors(checked: Checked, register: FactorRegister) -> tuple[str, ...]:

@@ -28,12 +28,13 @@ def group_findings(gates: Sequence[Gate], evidence: Evidence) -> tuple[GroupFind
     reach = {_key(check): check for gate in gates if gate.code == _REACH for check in gate.checks}
     compared = {(one.grouping, one.group.code): one for one in evidence.compared}
     worst = _worst_checks(gates)
-    behind = {
+    # In the order of the gates, not sets: the order of groups with equal gaps would differ from run to run.
+    behind = [
         key
         for key, check in reach.items()
         if check.verdict is not Verdict.PASS and check.estimate is not None and check.estimate.low > 0
-    }
-    failed = {key for key, check in worst.items() if check.verdict is Verdict.FAIL}
+    ]
+    failed = [key for key, check in worst.items() if check.verdict is Verdict.FAIL]
     found = [
         _finding(worst[key], reach.get(key), compared.get(key), evidence) for key in dict.fromkeys((*behind, *failed))
     ]

@@ -168,9 +168,9 @@ _History = dict[str, dict[str, list[float]]]
 class _ImputedRows(lgb.Sequence):  # type: ignore[misc]  # LightGBM has no types
     """The rows of a matrix with unknown values imputed, given to LightGBM some thousands at a time.
 
-    LightGBM puts them into bins, so that neither an imputed copy of the matrix nor, where it lies in a file
-    (`features.matrix.MatrixFile`), the matrix itself is held in memory. The bins, and so the trees, are those that the
-    whole matrix gives.
+    LightGBM puts them into bins, so that neither an imputed copy of the matrix nor, where it is in a file
+    (`features.matrix.write_matrix`), the matrix itself is held in memory. The bins, and so the trees, are those that
+    the whole matrix gives.
     """
 
     batch_size = 65_536

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +32,7 @@ from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.routine.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
-from dnapredict.pipeline.run_inputs import matrix_of, sound_extract, worklist_config
+from dnapredict.pipeline.run_inputs import matrix_in_file, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
 from dnapredict.registry import CHAMPION, Registry
 
@@ -214,7 +214,8 @@ def _read(
             say(filled)
         audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         factors = stored.model.factors if stored else ()
-        matrix = matrix_of(checked, config, factors=factors, extra_columns=extra, workspace=workspace)
+        columns = (*extra, *_row_factors(factors))
+        matrix = matrix_in_file(checked, config, factors=factors, extra_columns=columns, workspace=workspace)
     everything = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))
     _require_outcomes(everything, path)
     watched = everything if stored is None else audit_inputs.not_trained_on(everything, stored, source=path.name)
@@ -232,10 +233,13 @@ def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
     Factors from the past or from other bookings rise as an extract grows longer, with the same patients and clinics.
     """
     table = lists.matrix.table
-    used = () if stored is None else stored.model.factors
-    factors = [name for name in used if columns_read([name]) <= _OF_A_ROW]
-    names = dict.fromkeys((*factors, *_WATCHED_COLUMNS))
+    names = dict.fromkeys((*_row_factors(() if stored is None else stored.model.factors), *_WATCHED_COLUMNS))
     return table.select([name for name in names if name in table.column_names])
+
+
+def _row_factors(factors: Sequence[str]) -> tuple[str, ...]:
+    """The factors that need nothing but the row."""
+    return tuple(name for name in factors if columns_read([name]) <= _OF_A_ROW)
 
 
 def _compared(

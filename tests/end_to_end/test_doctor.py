@@ -116,7 +116,7 @@ def row_of_the_log_changed(home: Path) -> None:
     connection.close()
 
 
-def log_begun_anew(home: Path) -> None:
+def log_replaced(home: Path) -> None:
     """As after a person removed a damaged log and its mark, and the service wrote on."""
     from dnapredict.service.log.scoring_log import ScoringLog
 
@@ -231,7 +231,7 @@ FAULTS = (
     Fault("a row of the log is changed", row_of_the_log_changed, r"scoring-log\.db: row \d+ is not as it was written"),
     Fault("the log is lost", removed("scoring-log.db"), r"scoring-log\.db: the scoring log is missing"),
     Fault("the log is empty", written("scoring-log.db", ""), r"scoring-log\.db: the scoring log is empty"),
-    Fault("the log was begun anew", log_begun_anew, "lacks entries about calls that were recorded"),
+    Fault("a new, empty log replaced the log", log_replaced, "lacks entries about calls that were recorded"),
     Fault("the calls database is lost", removed("lists/calls.db"), "cannot be used: it is missing", mended=True),
     Fault("the calls database is damaged", written("lists/calls.db", "x" * 9_999), "it is damaged", mended=True),
     Fault("an opt-out is changed", one_opt_out_changed, "cannot be used: it is damaged", mended=True),

@@ -150,8 +150,8 @@ def test_what_is_no_size_of_memory_is_refused(size):
         memory_in_mb(size)
 
 
-def limit_of_an_engine() -> float:
-    with Workspace() as workspace:
+def limit_of_an_engine(needed: str = "") -> float:
+    with Workspace(memory_limit=needed) as workspace:
         number, unit = workspace.fetch("SELECT current_setting('memory_limit') AS size")["size"][0].as_py().split()
     return float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]
 
@@ -159,6 +159,8 @@ def limit_of_an_engine() -> float:
 def test_an_engine_gets_half_of_what_a_command_may_hold(monkeypatch):
     monkeypatch.setenv(MEMORY_VARIABLE, "2GB")
     assert limit_of_an_engine() == pytest.approx(1e9, rel=0.001)
+    assert limit_of_an_engine("256MB") == pytest.approx(256e6, rel=0.01)
+    assert limit_of_an_engine("2GB") == pytest.approx(1e9, rel=0.001)
     monkeypatch.delenv(MEMORY_VARIABLE)
     own = duckdb.connect().sql("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
     assert limit_of_an_engine() == pytest.approx(float(own[0]) * 2**30 * 0.25 / 0.8, rel=0.02)

@@ -343,7 +343,7 @@ class Registry:
         """Delete what versions were trained, tested and audited on before that moment; return the number of files.
 
         Kept whatever their age: those of the version in use, of the one before it, to which `rollback` returns, and of
-        the challenger. The ledger is told before a file goes, so that it is not missed.
+        the challenger. The deletion is entered in the ledger first, so that a deleted file is not reported as missing.
 
         Raises
         ------

@@ -97,7 +97,7 @@ MEMORY_VARIABLE: Final = "DNAPREDICT_MEMORY"
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)", re.IGNORECASE)
 _MB: Final = {"MB": 1, "GB": 1000}
-# With less the engine cannot hold the rows of one patient and one clinic, and its queries end.
+# The libraries of a command alone need about as much.
 _LEAST_MB: Final = 500
 # Of DuckDB's own limit, which is four fifths of the machine's or container's memory: what makes a quarter of it.
 _QUARTER: Final = 0.25 / 0.8
@@ -111,11 +111,15 @@ def memory_in_mb(size: str) -> int:
     UsageError
         If it is none, or less than a command needs.
     """
-    found = _SIZE.fullmatch(size.strip())
-    mb = round(float(found[1]) * _MB[found[2].upper()]) if found else 0
+    mb = _in_mb(size)
     if mb < _LEAST_MB:
         raise UsageError(f"{size}: is no size of memory of at least {_LEAST_MB} MB. Write it as 4GB or 1500MB.")
     return mb
+
+
+def _in_mb(size: str) -> int:
+    found = _SIZE.fullmatch(size.strip())
+    return round(float(found[1]) * _MB[found[2].upper()]) if found else 0
 
 
 class Workspace:
@@ -133,8 +137,8 @@ class Workspace:
         folder
             Folder for what does not fit into memory; otherwise the system's temporary folder.
         memory_limit
-            What the engine may hold before it goes to disk, such as "1GB"; otherwise half of what the command may
-            hold (`MEMORY_VARIABLE`), since what it hands over is held beside it.
+            What the engine may hold before it goes to disk, such as "1GB", where the caller needs less than it is
+            given: half of what the command may hold (`MEMORY_VARIABLE`), since results are held too.
 
         Raises
         ------
@@ -145,7 +149,7 @@ class Workspace:
         self._folder = self._overflow.enter_context(temporary_folder(folder))
         self.backend: Backend = ibis.duckdb.connect(":memory:", temp_directory=str(self._folder))
         self.backend.raw_sql("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        self.backend.raw_sql(f"SET memory_limit = '{memory_limit or self._half_of_the_commands()}'")
+        self.backend.raw_sql(f"SET memory_limit = '{self._limit(memory_limit)}'")
         self._numbers = itertools.count(1)
         self._nameless: list[int] = []
         interrupt_on_stop(self)
@@ -158,10 +162,13 @@ class Workspace:
     ) -> None:
         self.close()
 
-    def _half_of_the_commands(self) -> str:
+    def _limit(self, needed: str) -> str:
         given = os.environ.get(MEMORY_VARIABLE)
         if given:
-            return f"{memory_in_mb(given) // 2}MB"
+            half = memory_in_mb(given) // 2
+            return f"{min(half, _in_mb(needed)) if needed else half}MB"
+        if needed:
+            return needed
         ((own,),) = self.backend.con.sql("SELECT current_setting('memory_limit')").fetchall()
         number, unit = own.split()
         return f"{float(number) * _QUARTER:.3f} {unit}"

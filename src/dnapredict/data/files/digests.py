@@ -81,11 +81,8 @@ def is_intact_file(path: Path, *, name: str) -> bool:
     """
     start = _footer_start(path)
     with path.open("rb") as file:
-        file.seek(start)
-        footer = file.read()
-        at = footer.rfind(b"sha256:")
-        found = _SEAL.match(footer, at) if at >= 0 else None
-        return found is not None and found.group() == _streamed_seal(file, name, at=start + at)
+        found = _seal_in_footer(file, start)
+        return found is not None and found.group() == _streamed_seal(file, name, at=start + found.start())
 
 
 def seal_of(path: Path) -> str:
@@ -97,11 +94,16 @@ def seal_of(path: Path) -> str:
         If it cannot be read.
     """
     with path.open("rb") as file:
-        file.seek(_footer_start(path))
-        footer = file.read()
-    at = footer.rfind(b"sha256:")
-    found = _SEAL.match(footer, at) if at >= 0 else None
+        found = _seal_in_footer(file, _footer_start(path))
     return "" if found is None else found.group().decode().removeprefix("sha256:")
+
+
+def _seal_in_footer(file: BinaryIO, start: int) -> re.Match[bytes] | None:
+    """The last seal in the metadata of a Parquet file, which begin at `start`."""
+    file.seek(start)
+    footer = file.read()
+    at = footer.rfind(b"sha256:")
+    return _SEAL.match(footer, at) if at >= 0 else None
 
 
 def _footer_start(path: Path) -> int:

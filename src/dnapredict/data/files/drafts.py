@@ -1,9 +1,9 @@
-"""Drafts of files and folders, beside what they become: locked while they are filled, removed once nobody fills them.
+"""Temporary files and folders of atomic writes, in the folder of the output: locked by their writer.
 
-A draft of `worklist.xlsx` is `.HEX-worklist.xlsx`, with 16 random hexadecimal digits. The process that fills it holds a
-lock on it, which the system releases however the process ends. So the next writing of the same output can tell a draft
-in use from one that a killed process has left, and removes only the latter. Where there are no locks (Windows, some
-network disks), a draft is removed once it is an hour old.
+The temporary file of `worklist.xlsx`, its draft, is `.HEX-worklist.xlsx`, with 16 random hexadecimal digits. The
+process that writes it holds a lock, which the operating system releases when the process ends or is killed. The next
+write to the same output removes drafts without a lock. Where locks are not available (Windows, some network disks), it
+removes drafts that are more than an hour old.
 """
 
 import contextlib

@@ -102,7 +102,7 @@ class NewestMark:
         write_private(self.path, state.model_dump_json())
 
     def forget(self) -> None:
-        """Remove the mark of a file that is begun anew on purpose."""
+        """Remove the mark, before a new, empty file replaces a lost one on purpose."""
         with contextlib.suppress(OSError):
             self.path.unlink()
 

@@ -100,14 +100,9 @@ def locked_folder(path: Path) -> Iterator[None]:
             try_lock(file)
             yield
         return
-    fcntl: Any = importlib.import_module("fcntl")
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as lock:
+        try_lock_path(path, lock)
         yield
-    finally:
-        os.close(handle)
 
 
 def is_abandoned_folder(path: Path) -> bool:
@@ -123,20 +118,12 @@ def is_abandoned_folder(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir() or is_young:
         return False
     if is_windows():
-        lock = path / _FOLDER_LOCK
-        with lock.open("rb+") as file:  # one without is not ours, or was stopped before it was locked
+        with (path / _FOLDER_LOCK).open("rb+") as file:  # one without is not ours, or was stopped before it was locked
             return try_lock(file)
     if not is_own(state):
         return False
-    fcntl: Any = importlib.import_module("fcntl")
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True
+    with contextlib.ExitStack() as lock:
+        return try_lock_path(path, lock) is True
 
 
 def flush(path: Path) -> None:

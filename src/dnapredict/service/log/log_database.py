@@ -288,7 +288,7 @@ class Database:
             _migrate(engine)
             engine.dispose()
             with contextlib.suppress(FileExistsError):  # another process was first
-                self._newest.forget()  # of a log that was lost, and is begun anew on purpose
+                self._newest.forget()  # the mark of a lost log, which a new, empty one replaces
                 os.link(draft, self._path)
         finally:
             draft.unlink()

@@ -92,7 +92,7 @@ def remove_staging(home: Path, retention: Retention) -> int:
 def remove_moved(home: Path, retention: Retention) -> dict[str, int]:
     """Delete lists that were moved to `done` or `failed` more than `done_days` or `failed_days` ago.
 
-    With each go its worklist and its message. Only what a message tells of is deleted.
+    The worklist and the message of a list are deleted with it. Files that no message names are kept.
 
     Returns
     -------

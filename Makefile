@@ -2,7 +2,8 @@
 # packages and dnapredict itself. It asks for Python 3.11 to 3.13, make and a package registry.
 #
 #   make demo     train, audit and promote a model; a quarter of calls with a trial; all on made-up patients
-#   make test     run every test
+#   make test     test every promise; tables of many cases in part
+#   make test-thorough   test every case as well, as before a release; about twice as long
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
 #   make sbom     write what each lock installs, with hashes, as CycloneDX: build/sbom/*.cdx.json
@@ -12,7 +13,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench sbom lock openmp clean
+.PHONY: help demo test test-thorough check bench sbom lock openmp clean
 # A shell that forbids bytecode would make each of the many processes of the tests compile dnapredict again.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -41,12 +42,13 @@ demo: $(VENV)/.installed
 # processor to another. What is made once for all of them, such as a trained model, is kept in TEST_RUN_FOLDER.
 PROCESSES ?= 3
 ALONE = $(shell grep -rl 'mark\.alone' tests --include='*.py')
-test: $(VENV)/.installed-test
+test: LESS := --part
+test test-thorough: $(VENV)/.installed-test
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	@TEST_RUN_FOLDER=$$(mktemp -d) && export TEST_RUN_FOLDER && trap 'rm -rf "$$TEST_RUN_FOLDER"' EXIT && set -x && \
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder -m "not alone" && \
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(LESS) -m "not alone" && \
 	$(BIN)/python -m pytest -m alone $(ALONE)
 endif
 

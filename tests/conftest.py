@@ -5,6 +5,7 @@ import ipaddress
 import os
 import shutil
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import hypothesis
@@ -76,10 +77,38 @@ def pytest_unconfigure() -> None:
     gc.unfreeze()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        action="store_true",
+        help="leave out tests marked thorough, and all but some cases of tests marked cases (make test)",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files first where several processes share the tests; they are handed out in this order."""
+    """With `--part`, leave out further cases of what other tests hold. Long files first where processes share tests."""
+    if config.option.part:
+        kept = _part(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _place_among_long(item.nodeid.removeprefix("tests/")))
+
+
+def _part(items: list[pytest.Item]) -> set[pytest.Item]:
+    """All tests but those marked `thorough`, and of each that is marked `cases(n)` n of its cases, evenly spread."""
+    tests = defaultdict(list)
+    for item in items:
+        if not item.get_closest_marker("thorough"):
+            tests[item.nodeid.partition("[")[0]].append(item)
+    return {item for cases in tests.values() for item in _evenly(cases)}
+
+
+def _evenly(cases: list[pytest.Item]) -> list[pytest.Item]:
+    """The first, the last and what is evenly between them, as many as the mark of these cases of a test says."""
+    mark = cases[0].get_closest_marker("cases")
+    wanted = min(mark.args[0], len(cases)) if mark else len(cases)
+    return [cases[round(place * (len(cases) - 1) / max(wanted - 1, 1))] for place in range(wanted)]
 
 
 def _place_among_long(name: str) -> int:

@@ -284,6 +284,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     expect.set_options(timeout=5_000)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("mode", modes(), ids=lambda mode: mode["mode"])
 def test_a_week_of_calls(desk: Desk, tmp_path: Path, mode: Mapping[str, str]) -> None:
     ada, ben = desk.clerk(mode, "Ada Okafor"), desk.clerk(mode, "Ben Ali")

@@ -160,6 +160,7 @@ def rows_of(patient: str, asked: pa.Table) -> set[str]:
     return {row["appointment_id"] for row in asked.to_pylist() if row["patient_id"] == patient}
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("taken_back_by", ["withdrawn", "calls_wished_again"])
 def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(
     service, home, weekly, dnapredict, tmp_path, taken_back_by
@@ -181,6 +182,7 @@ def test_a_wish_not_to_be_called_holds_at_every_door_until_it_is_withdrawn(
         assert not any(line["action"].startswith(OPTED_OUT) for line in found.values())
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("taken_back_by", ["the column", "calls_wished_again"])
 def test_a_wish_that_a_column_stated_once_holds_at_every_door_until_it_is_withdrawn(
     service, home, weekly, dnapredict, tmp_path, taken_back_by
@@ -310,6 +312,7 @@ def test_a_list_of_another_system_takes_outcomes_after_the_next_one(service, wee
     assert service.post(f"{address}/outcomes", data=form, follow_redirects=False).status_code == 303
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("header", ["Opt-out", "Opted out", "Do not call", "OptOut", "Opt out?"])
 def test_a_column_of_wishes_is_recognised_by_other_names(service, weekly, header):
     mine = calls(upload(service, weekly))[0]

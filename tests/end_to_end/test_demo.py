@@ -16,7 +16,6 @@ from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
-pytestmark = pytest.mark.slow
 APPOINTMENTS = 50_000
 
 

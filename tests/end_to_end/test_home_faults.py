@@ -64,6 +64,7 @@ def store_of(home: Path) -> Path:
     return home / "history" / name
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_every_file_that_a_score_rests_on_is_refused_when_it_is_damaged(
     trust: Trust, tmp_path: Path, twenty: pa.Table, damage: str
@@ -155,6 +156,7 @@ def test_a_history_of_an_earlier_version_is_opened_with_a_warning(
     assert "Run 'dnapredict refresh EXTRACT' once" in caplog.text
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_history_of_an_earlier_version_ends_no_process(home: Path, twenty: pa.Table, damage: str) -> None:
     store = written_before_digests(home)
@@ -255,6 +257,7 @@ def test_a_history_that_is_damaged_while_it_is_in_use_is_refused_until_it_is_wri
     assert None not in answers(champion, twenty)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_or_lost_kept_list_is_refused_and_told(
     home: Path, trust: Trust, damage: str, caplog: pytest.LogCaptureFixture

@@ -21,7 +21,6 @@ def commands() -> list[list[str]]:
     return [line.split() for block in blocks for line in block.splitlines()]
 
 
-@pytest.mark.slow
 def test_the_steps_of_the_page_lead_from_a_foreign_extract_to_a_model(
     dnapredict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

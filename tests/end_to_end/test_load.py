@@ -10,7 +10,6 @@ from benchmarks.under_load.served import Served, ours
 from tests.end_to_end.world import Trust
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.alone,
     pytest.mark.skipif(not os.environ.get("CI"), reason="takes two minutes and both processors: run in CI"),
 ]

@@ -26,7 +26,6 @@ SMALL_NUMBERS = load(shipped("fairness/policy.toml"), Policy).disclosure
 MOST_EDITS = 5
 
 
-@pytest.mark.slow
 def test_a_pas_export_becomes_an_audited_model_whose_groups_are_those_of_the_patients(
     dnapredict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -69,7 +69,7 @@ def hidden(place: Path) -> list[str]:
     return [path.name for path in place.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.slow
+@pytest.mark.cases(1)
 def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(
     trust, long_list, undisturbed, tmp_path, monkeypatch
 ):
@@ -116,6 +116,7 @@ def test_what_was_done_is_not_done_again(trust, long_list, tmp_path, monkeypatch
     assert judged_anew(trust, long_list, tmp_path / "out.csv", monkeypatch) == 6
 
 
+@pytest.mark.cases(2)
 @pytest.mark.usefixtures("in_parts")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_part_that_was_damaged_meanwhile_is_done_again(trust, long_list, tmp_path, monkeypatch, damage):

@@ -35,7 +35,7 @@ def stopped(number: int, after: float, *words: object) -> subprocess.CompletedPr
     return subprocess.CompletedProcess(command, run.returncode, out, told)
 
 
-@pytest.mark.slow
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_scoring_that_is_stopped_at_any_moment_says_so_and_goes_on_when_it_is_run_again(number, trust: Trust, tmp_path):
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
@@ -48,7 +46,6 @@ def test_every_document_that_it_links_to_exists():
     assert (NOTEBOOK.parent / "how-to-map-your-extract.md").is_file()
 
 
-@pytest.mark.slow
 def test_every_cell_runs_and_shows_what_the_text_promises(tmp_path: Path):
     assert sum(MANY in source for source in CODE) == 1
     environment = {**os.environ, "TMPDIR": str(tmp_path), "DNAPREDICT_HOME": str(tmp_path / "no home")}

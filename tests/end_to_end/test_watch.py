@@ -162,7 +162,6 @@ def wait_for(path: Path) -> None:
     raise AssertionError(f"{path.name} did not come")
 
 
-@pytest.mark.slow
 def test_a_real_process_is_killed_goes_on_after_a_restart_and_ends_at_ctrl_c(trust, inbox):
     pd.read_parquet(trust.weekly).to_excel(inbox / "week.xlsx", index=False)
     with running(inbox, trust.home) as watch:

@@ -64,7 +64,6 @@ def rule():
     return load(shipped("fairness/policy.toml"), Policy).disclosure
 
 
-@pytest.mark.slow
 def test_each_row_is_accounted_for_each_guess_is_told_and_no_value_of_a_patient_is(
     monkeypatch: pytest.MonkeyPatch, rule
 ):

@@ -34,7 +34,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield service
 
 
-@pytest.mark.slow
 def test_every_answer_is_as_it_is_described(service: Running, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
     checks = ["--checks", "all", "--exclude-checks", NOT_CHECKED, "--max-response-time", str(SECONDS["all"])]
@@ -162,7 +161,6 @@ def asked(service: Running) -> Iterator[Asked]:
         yield asked
 
 
-@pytest.mark.slow
 def test_nothing_that_is_asked_is_the_services_fault_or_comes_back_in_a_refusal(service: Running, asked: Asked) -> None:
     @settings(
         max_examples=UNFORESEEN,

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 from benchmarks.postgres_kills import killed
 
 
-@pytest.mark.slow
 def test_what_was_acknowledged_is_on_record_once_when_postgresql_is_killed_under_two_services(tmp_path: Path) -> None:
     figures = killed(tmp_path, kills=3, seconds=60)
     assert figures.kills["server"] >= 1

@@ -79,6 +79,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.cases(15)
 @pytest.mark.parametrize(("fault", "verb", "code", "said"), LINES)
 def test_each_fault_of_the_outcomes_is_named(
     fault: str, verb: str, code: str, said: str, board: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

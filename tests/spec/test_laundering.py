@@ -281,6 +281,7 @@ def lines(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()[2:]]
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize(("rows", "records", "because"), lines(AUDITED))
 def test_an_audit_of_fewer_other_or_edited_appointments_fails_by_its_records(world, rows, records, because):
     edited: Callable[[World], pa.Table] = globals()[rows.replace(" ", "_")]
@@ -561,6 +562,7 @@ DONE = """
 """
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize(("deed", "because"), lines(DONE))
 def test_no_deed_brings_a_version_into_use_that_failed_or_was_rejected(world, deed, because):
     act: Callable[[World], None] = globals()[deed.replace(" ", "_")]

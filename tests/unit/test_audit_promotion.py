@@ -483,6 +483,7 @@ print(json.dumps(ends))
 """
 
 
+@pytest.mark.cases(1)
 @pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
 @pytest.mark.parametrize("decision", ["reject", "conditions"])
 def test_a_sign_that_is_killed_at_any_write_leaves_the_decision_before_or_the_whole_new_one(

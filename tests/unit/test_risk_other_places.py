@@ -57,6 +57,7 @@ def damages(content: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("name", ["model.txt", "calibration.json", "manifest.json"])
 def test_no_damage_to_a_registered_model_ends_the_process(training, folder, tmp_path, name):
     """LightGBM ends the whole process on some such texts; that this test ends at all is the proof."""
@@ -87,6 +88,7 @@ def test_a_damaged_model_whose_hashes_were_mended_is_not_the_registered_one(trai
         registry.folder("1")
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("damage", ["cut after a line", "zeros"])
 def test_the_command_says_it_in_a_sentence_and_exits_with_12(training, folder, tmp_path, damage):
     home = tmp_path / "home"

@@ -262,6 +262,7 @@ WRITTEN = """
 """
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("written", [line.strip() for line in WRITTEN.strip().splitlines()[1:]])
 def test_a_day_and_a_time_are_read_as_hospitals_write_them(tmp_path: Path, written: str):
     day, time = (cell.strip() for cell in written.split("|"))
@@ -293,6 +294,7 @@ def test_words_alone_have_no_pattern_of_dates(tmp_path: Path):
     assert drafted(path)["booked_at"].get("format") is None
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("flag", ["N,Y", "No,Yes", "0,1"])
 def test_no_in_a_column_that_asks_whether_one_missed_may_be_a_cancellation(tmp_path: Path, flag: str):
     no, yes = flag.split(",")
@@ -306,6 +308,7 @@ def test_no_in_a_column_that_asks_whether_one_missed_may_be_a_cancellation(tmp_p
     assert "'Cancelled By' says which appointments were cancelled" in draft
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("name", ["MRN", "Hospital Number", "PAS Number", "Unit Number"])
 def test_a_hospital_number_is_drafted_as_a_pseudonym(tmp_path: Path, name: str):
     path = extract(tmp_path, f"Appt ID,Clinic Code,{name}", *(f"{row},C1,RX{row}" for row in range(30)))

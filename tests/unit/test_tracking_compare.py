@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.registry_homes import without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -120,7 +120,7 @@ def test_what_was_tested_is_kept_without_names_or_factors(registry):
 def test_a_test_that_was_removed_is_named_in_a_sentence(folder, training, tmp_path):
     registry = Registry(tmp_path)
     registry.register(folder, training)
-    next((tmp_path / "tested").iterdir()).unlink()
+    next((tmp_path / "tested").glob("*.parquet")).unlink()
     with pytest.raises(ModelError, match="version 1 was tested on"):
         registry.compare("1", "1")
 
@@ -157,16 +157,22 @@ def killed_before(step: str, work: Callable[[], object], monkeypatch: pytest.Mon
             work()
 
 
-@pytest.fixture
-def three(folder: Path, training: Training, tmp_path: Path) -> Registry:
-    """Three versions, of which the first two were champions."""
-    registry = Registry(tmp_path / "home")
+@pytest.fixture(scope="module")
+def home_of_three(folder: Path, training: Training, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three versions, of which the first two were champions."""
+    registry = Registry(home := tmp_path_factory.mktemp("three") / "home")
     for _ in range(3):
         version = registry.register(folder, training).version
         registry.set_audit(version, verdict="PASS", digest="1" * 64)
     for version in ("1", "2"):
         registry.promote(version)
-    return registry
+    return home
+
+
+@pytest.fixture
+def three(home_of_three: Path, tmp_path: Path) -> Registry:
+    """The registry of a copy of that home."""
+    return Registry(copy_of(home_of_three, tmp_path / "home"))
 
 
 @pytest.mark.parametrize("step", ["set_alias", "set_tags"])

@@ -26,10 +26,11 @@ SECONDS_TO_START = 180
 
 @dataclass(frozen=True)
 class Served:
-    """A service that answers."""
+    """A service that answers, and the file that it writes its log to."""
 
     port: int
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def address(self) -> str:
@@ -101,11 +102,11 @@ def _running(
     with tempfile.TemporaryDirectory() as state:
         path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1] / "src")])
         settings = os.environ | QUIET | {"BENTOML_HOME": state, "PYTHONPATH": path} | environment
-        with (Path(state) / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, env=settings, stdout=log, stderr=subprocess.STDOUT)
+        with (log := Path(state) / "log").open("wb") as out:
+            process = subprocess.Popen(command, cwd=folder, env=settings, stdout=out, stderr=subprocess.STDOUT)
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process)
-            yield Served(port, process)
+            yield Served(port, process, log)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=60)

@@ -70,6 +70,7 @@ def test_what_is_no_list_is_refused_with_the_reason(case: Case, workspace: Works
     require_quiet(case, str(refusal.value))
 
 
+@pytest.mark.cases(60)
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=lambda case: case.name)
 def test_every_row_is_accounted_for_exactly_once(case: Case, workspace: Workspace, tmp_path: Path):
     told: list[str] = []
@@ -95,6 +96,7 @@ def test_check_ends_as_documented_and_tells_no_value(case: Case, dnapredict: Run
         assert MARK.encode() not in written.read_bytes(), written.name
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("name", SCORED)
 def test_a_scored_list_holds_every_row_once_and_no_value_but_the_id(
     name: str, dnapredict: Run, trust: Trust, tmp_path: Path

@@ -87,6 +87,7 @@ def whole(folder: Path) -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize("name", WORLDS)
 def test_every_odd_world_gives_a_whole_report_that_never_passes_on_too_little(name: str, tmp_path: Path):
     world = WORLDS[name]

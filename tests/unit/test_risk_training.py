@@ -144,6 +144,12 @@ def test_trees_from_rows_in_parts_are_those_of_the_whole_matrix_byte_for_byte(tm
     assert in_parts == lgb.train(recipe.parameters(rows=len(cohort)), whole, num_boost_round=3).model_to_string()
 
 
+def test_a_tree_is_grown_on_a_share_of_the_rows_and_on_a_million_at_most():
+    recipe = BoostingSettings(CONFIG.model.model_copy(update={"bagging_fraction": 0.8}), FREE, seed=7)
+    shares = [recipe.parameters(rows=rows)["bagging_fraction"] for rows in (1_000, 1_250_000, 10_000_000)]
+    assert shares == [0.8, 0.8, 0.1]
+
+
 def test_a_factor_that_is_never_known_harms_nothing():
     matrix = world().matrix
     matrix[:, 2] = np.nan

@@ -84,6 +84,8 @@ def _weights(cohort: Cohort, called: NDArray[np.bool_], windows: Windows) -> NDA
 # Threads wait for one another after every split: on a busy machine boosting 70,000 rows took 141 s with
 # two threads and 12 s with one, at somewhat different loads. An idle machine was not measured.
 _ONE_THREAD_BELOW = 200_000
+# More rows for each tree do not lower the log loss (docs/results.md); the time of a tree grows with them.
+_MOST_ROWS_OF_A_TREE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ class BoostingSettings:
     seed: int
 
     def parameters(self, *, rows: int) -> dict[str, Any]:
-        """The settings as LightGBM's parameters, for a cohort of that many rows."""
+        """The settings as LightGBM's parameters, for a cohort of that many rows.
+
+        Each tree is grown on a new sample of `bagging_fraction` of the rows, and of at most 1,000,000.
+        """
         return {
             "objective": "binary",
             "metric": "binary_logloss",
@@ -106,7 +111,7 @@ class BoostingSettings:
             "learning_rate": self.settings.learning_rate,
             "min_data_in_leaf": self.settings.min_child_samples,
             "feature_fraction": self.settings.feature_fraction,
-            "bagging_fraction": self.settings.bagging_fraction,
+            "bagging_fraction": min(self.settings.bagging_fraction, _MOST_ROWS_OF_A_TREE / rows),
             "bagging_freq": 1,
             "lambda_l2": self.settings.lambda_l2,
             "monotone_constraints": list(self.directions),

@@ -122,6 +122,8 @@ def session_on(address: str, folder: Path) -> Any:
         # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
+        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
+        "spark.sql.adaptive.enabled": "false",
         "spark.local.dir": str(folder),
         "spark.sql.autoBroadcastJoinThreshold": "-1",
         "spark.sql.shuffle.partitions": "2",

@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.conftest import command
 from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
 import dnapredict
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -25,7 +25,7 @@ from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_en
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
-from dnapredict.pipeline.on_spark import spark_counts
+from dnapredict.pipeline.on_spark import spark_audit, spark_counts
 from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
 from dnapredict.registry import Registry
@@ -325,6 +325,48 @@ def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, s
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, *options)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.fixture(scope="module")
+def audited(trust, tmp_path_factory) -> Path:
+    """A folder with 4,000 past appointments, and a home with a challenger, trained otherwise than the champion."""
+    place = tmp_path_factory.mktemp("audited")
+    table = pq.read_table(trust.extract)
+    pq.write_table(table.take(np.arange(0, table.num_rows, table.num_rows // 4_000)), place / "extract.parquet")
+    (place / "config.toml").write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
+    home = copy_of(trust.home, place / "home")
+    done = command("train", place / "extract.parquet", "--config", place / "config.toml", "--home", home)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.mark.usefixtures("session")
+def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_path, monkeypatch):
+    read, sources, told, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
+
+    def once(*arguments, **named):
+        sources.extend([] if sources else [read(*arguments, **named)])
+        return sources[0]
+
+    monkeypatch.setattr(spark_audit, "source_on_spark", once)
+    for engine in ("duckdb", "spark"):
+        home = copy_of(audited / "home", tmp_path / f"home-{engine}")
+        options = ("--model", "2", "--home", home, "--engine", engine)
+        done = command("audit", audited / "extract.parquet", "--out", tmp_path / engine, *options)
+        assert done.returncode in (0, 13), done.stderr
+        told[engine] = done.stdout.split("The report is")[0]
+        figures[engine] = json.loads((tmp_path / engine / "audit.json").read_text(encoding="utf-8"))
+        out = ("--trust", "Trust A", "--out", tmp_path / f"{engine}.counts.json")
+        done = command("audit-counts", audited / "extract.parquet", *out, *options)
+        assert done.returncode == 0, done.stderr
+        counts[engine] = json.loads((tmp_path / f"{engine}.counts.json").read_text(encoding="utf-8"))
+    assert "Verdict:" in told["spark"]
+    assert told["spark"] == told["duckdb"]
+    for made in (*(of["context"] for of in figures.values()), *(of["provenance"] for of in counts.values())):
+        del made["created_at"], made["data_sha256"]  # a table has neither a file nor an order
+    assert figures["spark"] == figures["duckdb"]
+    for part in ("counts", "provenance"):
+        assert counts["spark"][part] == counts["duckdb"][part]
 
 
 def test_rows_of_a_week_are_appended_by_one_machine(trust, tmp_path):

@@ -471,8 +471,14 @@ def _handed_over(folder: Path, schema: pa.Schema, *, rows: int) -> pa.RecordBatc
             f"{folder.parent}: {found:,} of {rows:,} rows of the executors arrived. The home must be on a disk that "
             "this machine and every executor have under the same path. Or use --engine duckdb."
         )
-    batches = (batch.cast(schema) for file in files for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE))
-    return pa.RecordBatchReader.from_batches(schema, batches)
+    return pa.RecordBatchReader.from_batches(schema, _batches(files, schema))
+
+
+def _batches(files: Iterable[Path], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(_ROWS_AT_ONCE):
+                yield batch.cast(schema)
 
 
 def _quoted(name: str) -> str:

@@ -5,8 +5,7 @@ home keeps of it as Parquet files into a folder of the home, which this process 
 this machine, and its hashes are keyed with a secret that no executor gets.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,10 +15,8 @@ from dnapredict.config.service_config import Retention
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, spark_engine
-from dnapredict.data.files.atomic_write import close_to_others, private_folder
-from dnapredict.data.files.drafts import drafted_folder, remove_abandoned_drafts
+from dnapredict.data.files.atomic_write import close_to_others
 from dnapredict.data.validation.spark_check import CheckedOnSpark
-from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import minute_counts
 from dnapredict.features.history import REMEMBERED
 from dnapredict.features.rates import daily_counts
@@ -32,16 +29,13 @@ from dnapredict.pipeline.in_use.outcome_linkage import (
     require_scored,
     was_scored,
 )
-from dnapredict.pipeline.on_spark.spark_verbs import checked_on_spark
+from dnapredict.pipeline.on_spark.spark_verbs import checked_on_spark, handover_folder
 from dnapredict.pipeline.scoring import HISTORY, mark_refreshed
 from dnapredict.worklist.calls.recorded_calls import CallRecords
-from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
 
-# Named as a history, so that the next refresh removes it where this process is killed.
-_HANDED_OVER: Final = "history-from-spark"
 # What this machine's engine may hold of the rows before it goes to disk.
 _MEMORY: Final = "2GB"
 
@@ -78,7 +72,7 @@ def refresh_on_spark(
         close_to_others(home)
         has_outcomes = was_scored(home, records)
         columns = dict.fromkeys((*REMEMBERED, *(EXTRACT_COLUMNS if has_outcomes else ())))
-        with _folder_in(home / HISTORY) as folder, Workspace(memory_limit=_MEMORY) as workspace:
+        with handover_folder(home) as folder, Workspace(memory_limit=_MEMORY) as workspace:
             given = engine.hand_over(checked.rows.select(*columns), folder / "rows", rows=checked.kept)
             rows = workspace.keep(given)
             counted = CountedRows(
@@ -116,7 +110,7 @@ def outcomes_on_spark(
     with spark_engine() as engine:
         checked = checked_on_spark(engine, source, setting)
         require_scored(home, records)
-        with _folder_in(home / OUTCOMES) as folder, Workspace(memory_limit=_MEMORY) as workspace:
+        with handover_folder(home) as folder, Workspace(memory_limit=_MEMORY) as workspace:
             rows = checked.rows.select(*EXTRACT_COLUMNS)
             summary = bring_back(
                 workspace.keep(engine.hand_over(rows, folder / "rows", rows=checked.kept)),
@@ -127,18 +121,6 @@ def outcomes_on_spark(
                 retention=retention,
             )
     return summary, checked
-
-
-@contextlib.contextmanager
-def _folder_in(folder: Path) -> Iterator[Path]:
-    """A folder for what the executors hand over, which is removed afterwards, and what a killed process left of one."""
-    try:
-        remove_abandoned_drafts(private_folder(folder), of=_HANDED_OVER)
-        made = drafted_folder(folder, name=_HANDED_OVER)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written ({type(error).__name__}).") from None
-    with made as handed_over:
-        yield handed_over
 
 
 def _by_minute(rows: ir.Table) -> ir.Table:

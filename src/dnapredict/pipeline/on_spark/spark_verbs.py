@@ -1,16 +1,20 @@
 """The verbs on Apache Spark: tables in, tables out, and no row in this process."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.drafts import drafted_folder, remove_abandoned_drafts
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation.checked import require_sound
 from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark, refused_opt_outs
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
 from dnapredict.features.factors import factor_register, fed_by
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.features.spark_features import spark_factors, spark_past
@@ -24,6 +28,8 @@ from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ListPlan, ModelFil
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
+
+_HANDED_OVER: Final = "rows-from-spark"
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,26 @@ def rows_on_spark(engine: SparkEngine, source: "str | SparkFrame") -> "SparkFram
     if isinstance(source, str):
         return engine.read(source, number=ROW_NUMBER)
     return engine.adopted(source, number=ROW_NUMBER)
+
+
+@contextlib.contextmanager
+def handover_folder(home: Path) -> Iterator[Path]:
+    """A folder in the home for what the executors hand over, which is removed afterwards.
+
+    What a killed process left of one is removed too.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            remove_abandoned_drafts(private_folder(home), of=_HANDED_OVER)
+            folder = stack.enter_context(drafted_folder(home, name=_HANDED_OVER))
+        except OSError as error:
+            raise StoreError(f"{home}: cannot be written to ({type(error).__name__}).") from None
+        yield folder
 
 
 def _require_apart(source: "str | SparkFrame", out: str) -> None:

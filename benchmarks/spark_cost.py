@@ -2,8 +2,8 @@
 
 Each verb runs on made-up appointments on one machine, then twice on Spark: with cold processes, then with warm ones.
 Processor time is of this process and all that it started: the cluster, its executors and their Python workers.
-`python -m benchmarks.spark_cost [APPOINTMENTS] [--adaptive]`; with `--adaptive` Spark plans again after each stage, as
-it does unless a session says otherwise.
+`python -m benchmarks.spark_cost [APPOINTMENTS] [--adaptive] [--only VERB ...]`; with `--adaptive` Spark plans again
+after each stage, as it does unless a session says otherwise.
 """
 
 import argparse
@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("appointments", type=int, nargs="?", default=APPOINTMENTS)
     parser.add_argument("--adaptive", action="store_true")
+    parser.add_argument("--only", nargs="+", default=())
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder) / "cluster") as address:
         place = Path(folder)
@@ -63,6 +64,8 @@ def main() -> None:
         store = session.sparkContext._jsc.sc().statusStore()  # noqa: SLF001 - pyspark has no count of jobs
         for engine, run in (("duckdb", "once"), ("spark", "cold"), ("spark", "warm")):
             for name, words in verbs(place, run, engine):
+                if given.only and name not in given.only:
+                    continue
                 jobs, began, clock = store.jobsList(None).size(), processor_seconds(), time.perf_counter()
                 done(command(*words), codes=(0, 13))
                 print(

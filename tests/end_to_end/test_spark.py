@@ -421,6 +421,15 @@ def test_a_query_that_fails_quotes_no_value_on_the_terminal(capfd):
 
 
 @pytest.mark.usefixtures("session")
+def test_a_query_of_what_is_kept_is_planned_from_there():
+    with spark_engine() as engine:
+        kept = engine.keep(engine.session.range(5).selectExpr("id + 1 AS number"))
+        leaves = engine.frame(kept.filter(kept.number > 2))._jdf.queryExecution().analyzed().collectLeaves()
+        assert (leaves.size(), leaves.head().nodeName()) == (1, "InMemoryRelation")
+        assert sorted(engine.fetch(kept)["number"].to_pylist()) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("session")
 def test_what_is_no_parquet_is_refused(tmp_path):
     (tmp_path / "list.csv").write_text("appointment_id\n1\n")
     for source in ("list.csv", "nothing"):

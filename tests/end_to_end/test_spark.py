@@ -369,6 +369,20 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
         assert counts["spark"][part] == counts["duckdb"][part]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("audit", "--scores", "scores.csv"), "reads no --scores"),
+        (("audit", "--model", "1", "--study"), "--study fits models on the factors of one machine"),
+        (("audit-counts", "--trust", "Trust A", "--scores", "scores.csv"), "reads no --scores"),
+    ],
+)
+def test_audits_that_one_machine_makes_are_refused(trust, tmp_path, words, said):
+    done = command(*words, trust.extract, "--out", tmp_path / "out", "--home", trust.home, "--engine", "spark")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_rows_of_a_week_are_appended_by_one_machine(trust, tmp_path):
     done = command("refresh", trust.weekly, "--append", "--home", tmp_path / "home", "--engine", "spark")
     assert done.returncode == 2

@@ -107,8 +107,11 @@ def end(session: Any) -> None:
     SparkContext._gateway = SparkContext._jvm = None
 
 
-def session_on(address: str, folder: Path) -> Any:
-    """A session whose driver is this process. Its executors find dnapredict where this process does."""
+def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
+    """A session whose driver is this process. Its executors find dnapredict where this process does.
+
+    `adaptive` lets Spark plan again after each stage.
+    """
     from pyspark.sql import SparkSession
 
     package = Path(dnapredict.__file__).resolve().parents[1]
@@ -122,6 +125,8 @@ def session_on(address: str, folder: Path) -> Any:
         # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
+        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
+        "spark.sql.adaptive.enabled": str(adaptive).lower(),
         "spark.local.dir": str(folder),
         "spark.sql.autoBroadcastJoinThreshold": "-1",
         "spark.sql.shuffle.partitions": "2",

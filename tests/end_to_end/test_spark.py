@@ -17,18 +17,21 @@ import pytest
 from tests.end_to_end.conftest import command
 from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of
+from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
 import dnapredict
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
+from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
-from dnapredict.pipeline import spark_counts
+from dnapredict.pipeline.on_spark import spark_audit, spark_counts
+from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.spark_scoring import ModelFiles
 
 ROWS = 2_000
@@ -261,6 +264,48 @@ def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, 
         dnapredict.score(weekly, home=trust.home)
 
 
+def test_a_refresh_on_spark_writes_the_files_of_one_machine(session, extract, tmp_path):
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
+        done = command("refresh", extract / name, "--home", tmp_path / engine, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+    embedded, spark = (files_of(HistoryStore.current(tmp_path / engine / HISTORY)) for engine in ("duckdb", "spark"))
+    assert len(spark) == 7
+    assert spark == embedded
+    assert sorted(path.name for path in (tmp_path / "spark" / HISTORY).iterdir())[0] == "CURRENT"  # no draft is left
+    assert history_in_use(tmp_path / "spark") is not None
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def files_of(history: HistoryStore | None) -> dict[str, bytes]:
+    assert history is not None
+    return {path.name: path.read_bytes() for path in history.folder.iterdir()}
+
+
+@pytest.mark.usefixtures("session")
+def test_outcomes_come_back_on_spark_as_on_one_machine(trust, tmp_path):
+    soon = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(days=8)
+    few = _with(pq.read_table(trust.weekly).slice(0, 60), "starts_at", np.full(60, fill_value=True), soon)
+    pq.write_table(few, tmp_path / "list.parquet")
+    home = copy_of(trust.home, tmp_path / "scored")
+    assert command("score", tmp_path / "list.parquet", "--out", tmp_path / "s.csv", "--home", home).returncode == 0
+    outcome = pa.array(np.where(np.arange(60) % 4 == 0, "3", "5"), pa.string())
+    pq.write_table(few.append_column("outcome_code", outcome), tmp_path / "later.parquet")
+    said, stores = {}, {}
+    for verb, engine in (("outcomes", "duckdb"), ("outcomes", "spark"), ("refresh", "spark")):
+        used = copy_of(home, tmp_path / f"{verb}-{engine}")
+        done = command(verb, tmp_path / "later.parquet", "--home", used, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+        said[verb, engine], stores[verb, engine] = done.stdout, OutcomeStore(used).path.read_bytes()
+    assert "New outcomes: 60." in said["outcomes", "duckdb"]
+    assert len(set(said.values())) == len(set(stores.values())) == 1
+
+
+@pytest.mark.usefixtures("session")
+def test_rows_that_do_not_arrive_on_this_machine_are_missed(tmp_path):
+    with spark_engine() as engine, pytest.raises(StoreError, match="2 of 3 rows of the executors arrived"):
+        engine.hand_over(engine.view(engine.session.range(2)), tmp_path / "rows", rows=3)
+
+
 def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2
@@ -280,6 +325,68 @@ def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, s
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, *options)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.fixture(scope="module")
+def audited(trust, tmp_path_factory) -> Path:
+    """A folder with 4,000 past appointments, and a home with a challenger, trained otherwise than the champion."""
+    place = tmp_path_factory.mktemp("audited")
+    table = pq.read_table(trust.extract)
+    pq.write_table(table.take(np.arange(0, table.num_rows, table.num_rows // 4_000)), place / "extract.parquet")
+    (place / "config.toml").write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
+    home = copy_of(trust.home, place / "home")
+    done = command("train", place / "extract.parquet", "--config", place / "config.toml", "--home", home)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.mark.usefixtures("session")
+def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_path, monkeypatch):
+    read, sources, told, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
+
+    def once(*arguments, **named):
+        sources.extend([] if sources else [read(*arguments, **named)])
+        return sources[0]
+
+    monkeypatch.setattr(spark_audit, "source_on_spark", once)
+    for engine in ("duckdb", "spark"):
+        home = copy_of(audited / "home", tmp_path / f"home-{engine}")
+        options = ("--model", "2", "--home", home, "--engine", engine)
+        done = command("audit", audited / "extract.parquet", "--out", tmp_path / engine, *options)
+        assert done.returncode in (0, 13), done.stderr
+        told[engine] = done.stdout.split("The report is")[0]
+        figures[engine] = json.loads((tmp_path / engine / "audit.json").read_text(encoding="utf-8"))
+        out = ("--trust", "Trust A", "--out", tmp_path / f"{engine}.counts.json")
+        done = command("audit-counts", audited / "extract.parquet", *out, *options)
+        assert done.returncode == 0, done.stderr
+        counts[engine] = json.loads((tmp_path / f"{engine}.counts.json").read_text(encoding="utf-8"))
+    assert "Verdict:" in told["spark"]
+    assert told["spark"] == told["duckdb"]
+    for made in (*(of["context"] for of in figures.values()), *(of["provenance"] for of in counts.values())):
+        del made["created_at"], made["data_sha256"]  # a table has neither a file nor an order
+    assert figures["spark"] == figures["duckdb"]
+    for part in ("counts", "provenance"):
+        assert counts["spark"][part] == counts["duckdb"][part]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("audit", "--scores", "scores.csv"), "reads no --scores"),
+        (("audit", "--model", "1", "--study"), "--study fits models on the factors of one machine"),
+        (("audit-counts", "--trust", "Trust A", "--scores", "scores.csv"), "reads no --scores"),
+    ],
+)
+def test_audits_that_one_machine_makes_are_refused(trust, tmp_path, words, said):
+    done = command(*words, trust.extract, "--out", tmp_path / "out", "--home", trust.home, "--engine", "spark")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_rows_of_a_week_are_appended_by_one_machine(trust, tmp_path):
+    done = command("refresh", trust.weekly, "--append", "--home", tmp_path / "home", "--engine", "spark")
+    assert done.returncode == 2
+    assert "leave out --engine spark" in done.stderr
 
 
 def test_a_home_that_knows_of_calls_makes_no_plan_without_them(trust, past, tmp_path):
@@ -325,6 +432,15 @@ def test_a_query_that_fails_quotes_no_value_on_the_terminal(capfd):
     with pytest.raises(StoreError, match="Spark stopped"), spark_engine() as engine:
         engine.fetch("SELECT 'Lovelace'::INTEGER AS number")
     assert "Lovelace" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.usefixtures("session")
+def test_a_query_of_what_is_kept_is_planned_from_there():
+    with spark_engine() as engine:
+        kept = engine.keep(engine.session.range(5).selectExpr("id + 1 AS number"))
+        leaves = engine.frame(kept.filter(kept.number > 2))._jdf.queryExecution().analyzed().collectLeaves()
+        assert (leaves.size(), leaves.head().nodeName()) == (1, "InMemoryRelation")
+        assert sorted(engine.fetch(kept)["number"].to_pylist()) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.usefixtures("session")

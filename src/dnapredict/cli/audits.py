@@ -73,6 +73,7 @@ def audit(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     seal_key: SealKey = None,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Compare how well patients of different groups are reached.
@@ -80,6 +81,9 @@ def audit(
     Uses the outcomes in EXTRACT. The report holds aggregates only, rounded and with small counts hidden; no
     patient's row is written or logged. With --pool there is one verdict on several trusts, from their counts, and
     each trust's place beside it.
+
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue; the executors check
+    and score it for --model, and the figures are the same. The home must be on a disk that they have too.
 
     A limit that differs from the last audit's is refused unless two people agreed to it (exit 11).
     Exits 0 when no gate fails and 13 when one does, so that a release job can stop on it.
@@ -93,6 +97,8 @@ def audit(
 
     given = tuple(scores or ())
     _require_one_source(extract, model, given, pool)
+    if engine is EngineName.SPARK and model is None:
+        raise UsageError("--engine spark scores EXTRACT with --model; it reads no --scores and no --pool.")
     if pdf:
         browser()  # fails now if there is none, not after the work
     setting = setting_of(mapping, config, files=files, key_file=key_file)
@@ -117,6 +123,18 @@ def audit(
     elif extract is not None and len(given) > 1:
         _compare_products(extract, given, out=out, setting=setting, policy=limits, home=home, extras=extras)
         return
+    elif engine is EngineName.SPARK:
+        result = pipeline.audit_on_spark(
+            str(extract),
+            out=out,
+            setting=setting,
+            policy=limits,
+            home=home_option(home),
+            model=str(model),
+            previous=previous,
+            extras=extras,
+            say=say,
+        )
     else:
         result = pipeline.audit(
             extract or Path(),
@@ -200,6 +218,7 @@ def audit_counts(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     seal_key: SealKey = None,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Write a trust's counts, for one audit of several trusts.
@@ -208,6 +227,9 @@ def audit_counts(
 
     Counts are whole numbers by group, protected as the policy's table [pooling] says, and sealed: an edited file is
     refused. `dnapredict audit --pool DIR` makes one report of the files of all trusts.
+
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue; the executors check
+    and score it for --model, and the counts are the same. The home must be on a disk that they have too.
 
     Example:  dnapredict audit-counts outpatients.parquet --model 7 --trust "Trust A" --out pool/a.counts.json
     """
@@ -227,18 +249,34 @@ def audit_counts(
         "--seal-key": seal_key,
     }
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    written = pipeline.audit_counts(
-        extract,
-        out=out,
-        trust=trust,
-        setting=setting,
-        policy=load(policy or shipped("fairness/policy.toml"), Policy),
-        home=home_option(home),
-        model=model,
-        scores=scores,
-        seal_key=seal_key,
-        say=say,
-    )
+    limits = load(policy or shipped("fairness/policy.toml"), Policy)
+    if engine is EngineName.SPARK:
+        if model is None:
+            raise UsageError("--engine spark scores EXTRACT with --model; it reads no --scores.")
+        written = pipeline.audit_counts_on_spark(
+            str(extract),
+            out=out,
+            trust=trust,
+            setting=setting,
+            policy=limits,
+            home=home_option(home),
+            model=model,
+            seal_key=seal_key,
+            say=say,
+        )
+    else:
+        written = pipeline.audit_counts(
+            extract,
+            out=out,
+            trust=trust,
+            setting=setting,
+            policy=limits,
+            home=home_option(home),
+            model=model,
+            scores=scores,
+            seal_key=seal_key,
+            say=say,
+        )
     for sentence in written.unknown:
         say(sentence)
     if written.is_exact:

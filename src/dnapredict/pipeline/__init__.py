@@ -10,11 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dnapredict.pipeline.auditing import Assessment, Audit, Signed, access, access_on_spark, audit, consent, sign
+    from dnapredict.pipeline.auditing import (
+        Assessment,
+        Audit,
+        Signed,
+        access,
+        access_on_spark,
+        audit,
+        audit_on_spark,
+        consent,
+        sign,
+    )
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import Trained, features, train
-    from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_pool
+    from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_counts_on_spark, audit_pool
     from dnapredict.pipeline.routine.model_monitoring import Monitored, monitor
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
@@ -33,6 +43,8 @@ __all__ = [
     "access_on_spark",
     "audit",
     "audit_counts",
+    "audit_counts_on_spark",
+    "audit_on_spark",
     "audit_pool",
     "compare_products",
     "consent",
@@ -49,11 +61,21 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "auditing": ("Assessment", "Audit", "Signed", "access", "access_on_spark", "audit", "consent", "sign"),
+    "auditing": (
+        "Assessment",
+        "Audit",
+        "Signed",
+        "access",
+        "access_on_spark",
+        "audit",
+        "audit_on_spark",
+        "consent",
+        "sign",
+    ),
     "model_building": ("Trained", "features", "train"),
     "routine.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
-    "pooling": ("CountsWritten", "audit_counts", "audit_pool"),
+    "pooling": ("CountsWritten", "audit_counts", "audit_counts_on_spark", "audit_pool"),
     "comparison.product_comparison": ("ProductComparison", "compare_products"),
     "scoring": ("ScoredList", "history_in_use", "open_scorer", "refresh", "score_list"),
     "watching": ("watch",),

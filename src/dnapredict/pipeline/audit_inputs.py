@@ -17,11 +17,10 @@ from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.calendar_weeks import monday_of, week_of
 from dnapredict.data.contract.columns import NAMES
-from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.readers import table_file
 from dnapredict.data.system_clock import utc_now
-from dnapredict.data.validation.checked import NO_OPT_OUTS, Checked, CheckedExtract
+from dnapredict.data.validation.checked import NO_OPT_OUTS, CheckedExtract
 from dnapredict.errors import DataError
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_COLUMNS
@@ -65,24 +64,29 @@ def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> Pas
 
 def since_monday(part: Matrix, *, of: datetime.date) -> Matrix:
     """The appointments of `part` since the Monday on or before a day, so that the lists of a week stay whole."""
-    monday = monday_of(week_of(np.array(of, dtype="datetime64[D]")))
-    return part.take(part.table["starts_local"].to_numpy() >= monday)
+    return part.take(part.table["starts_local"].to_numpy() >= np.datetime64(monday_before(of)))
 
 
-def knows_cancellations(checked: Checked, workspace: Workspace) -> bool:
+def monday_before(day: datetime.date) -> datetime.date:
+    """The Monday on or before a day."""
+    monday = monday_of(week_of(np.array(day, dtype="datetime64[D]")))
+    return datetime.date.fromisoformat(str(monday.astype("datetime64[D]")))
+
+
+def knows_cancellations(checked: CheckedExtract, engine: SqlEngine) -> bool:
     """Whether the extract says of any cancelled appointment when that was recorded; True where none was cancelled."""
     codes = ", ".join(f"'{code}'" for code in CANCELLED_CODES)
     rows = checked.rows.get_name()
     sql = f"SELECT bool_or(recorded_at IS NOT NULL) AS known FROM {rows} WHERE outcome_code IN ({codes})"
-    return workspace.fetch(sql)["known"][0].as_py() is not False
+    return engine.fetch(sql)["known"][0].as_py() is not False
 
 
-def rows_expected(checked: Checked, stored: StoredModel | None, workspace: Workspace) -> int:
+def rows_expected(checked: CheckedExtract, stored: StoredModel | None, engine: SqlEngine) -> int:
     """The number of attended or missed appointments that an audit must have, counted before any join."""
     since = "" if stored is None else f"AND starts_local >= DATE '{stored.manifest.provenance.test_from}'"
     codes = ", ".join(f"'{code}'" for code in ATTENDANCE_CODES)
     sql = f"SELECT count(*) AS n FROM {checked.rows.get_name()} WHERE outcome_code IN ({codes}) {since}"
-    return int(workspace.fetch(sql)["n"][0].as_py())
+    return int(engine.fetch(sql)["n"][0].as_py())
 
 
 def audited(
@@ -191,10 +195,12 @@ def previous_figures(
 class Origin:
     """The source of an audit's numbers: the extract, and a stored model of the home or a file of scores.
 
-    `timezone` is that of the clinics.
+    `data_sha256` is a digest of the extract, and `synthetic` says that its patients are made up. `timezone` is that of
+    the clinics.
     """
 
-    path: Path
+    data_sha256: str
+    synthetic: bool
     config: TrainingConfig
     worklist: WorklistConfig
     stored: StoredModel | None
@@ -223,13 +229,13 @@ def context(
     return ReportContext(
         model_version=str(origin.version) if scores is None else f"scores of {scores.name}",
         model_sha256=stored.digest if stored else table_file.sha256(scores) if scores else "",
-        data_sha256=table_file.sha256(origin.path),
+        data_sha256=origin.data_sha256,
         window=(days.min().item(), days.max().item()),
         capacity=capacity_phrase(worklist),
         assumptions=assumed,
         opted_out=opted_out,
         code_revision=code_revision(),
-        synthetic=table_file.is_synthetic(origin.path) or bool(stored and stored.manifest.provenance.synthetic),
+        synthetic=origin.synthetic or bool(stored and stored.manifest.provenance.synthetic),
         seed=origin.config.seed,
         created_at=utc_now().astimezone(ZoneInfo(origin.timezone)),
         rows_expected=rows,

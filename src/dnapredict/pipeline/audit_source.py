@@ -14,6 +14,7 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.readers import table_file
 from dnapredict.data.validation.checked import Checked
 from dnapredict.fairness import AuditData, ReportContext
 from dnapredict.fairness.measure.coverage import Coverage
@@ -31,6 +32,7 @@ from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.tested_appointments import RecordedOutcomes
 
 Say = Callable[[str], None]
+Risk = Callable[[Matrix], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,24 @@ class AuditSource:
 
     Attributes
     ----------
+    data_sha256, synthetic
+        A digest of the extract, and whether its patients are made up.
     lists
         The appointments on past lists; with a model, those since the start of its test period.
     known
         For scores, the ids of all appointments of the extract, and of its refused rows.
     outcomes_recorded, coverage
         With a model, the outcomes that are judged, and what they cover of those that it was tested on.
+    risk
+        Gives the risks of the audited model; None for scores.
     live
         Gives the champion's risks, where it is another model than the audited one.
     expected
         Attended and missed appointments, counted before any join.
     """
 
-    path: Path
+    data_sha256: str
+    synthetic: bool
     config: TrainingConfig
     worklist: WorklistConfig
     policy: Policy
@@ -60,7 +67,8 @@ class AuditSource:
     version: str | None
     lists: PastLists
     known: tuple[pa.ChunkedArray, ...]
-    live: Callable[[Matrix], NDArray[np.float64]] | None
+    risk: Risk | None
+    live: Risk | None
     expected: int
     refused: pa.Table
     outcomes_recorded: RecordedOutcomes | None = None
@@ -115,7 +123,8 @@ def read_source(
         recorded = audit_inputs.recorded_outcomes(lists, outcomes=outcomes)
         coverage = book.coverage(version, recorded)
     return AuditSource(
-        path,
+        table_file.sha256(path),
+        table_file.is_synthetic(path),
         config,
         worklist_config(registry.home),
         policy,
@@ -124,6 +133,7 @@ def read_source(
         version=version,
         lists=lists,
         known=(matrix.table["appointment_id"], checked.rejected["appointment_id"]),
+        risk=None if stored is None else partial(_risk, stored),
         live=live,
         expected=expected,
         refused=checked.opt_outs,
@@ -165,7 +175,8 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
         refused=source.refused,
     )
     origin = audit_inputs.Origin(
-        source.path,
+        source.data_sha256,
+        source.synthetic,
         source.config,
         source.worklist,
         stored=source.stored,
@@ -189,22 +200,26 @@ def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[s
 def _risks(source: AuditSource, scores: Path | None) -> tuple[PastLists, NDArray[np.float64]]:
     """The appointments that have a risk, and their risks."""
     lists = source.lists
-    if source.stored is not None:
-        return lists, _risk(source.stored, lists.matrix)
+    if source.risk is not None:
+        return lists, source.risk(lists.matrix)
     ids = lists.matrix.table["appointment_id"]
     probability = vendor_scores(scores, ids, required=lists.has_outcome, known=source.known)
     given = ~np.isnan(probability)
     return lists.take(given), probability[given]
 
 
-def _live_risk(
-    registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace
-) -> Callable[[Matrix], NDArray[np.float64]] | None:
-    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
-    if stored is None or not registry.has(CHAMPION):
+def live_model(registry: Registry, stored: StoredModel) -> StoredModel | None:
+    """The champion of the home, where there is one and it is another model than `stored`."""
+    if not registry.has(CHAMPION):
         return None
     live = load_model(registry.folder(CHAMPION))
-    if live.digest == stored.digest:
+    return None if live.digest == stored.digest else live
+
+
+def _live_risk(registry: Registry, stored: StoredModel | None, checked: Checked, workspace: Workspace) -> Risk | None:
+    """A function that gives the champion's risks, where there is a champion and it is not the audited model."""
+    live = None if stored is None else live_model(registry, stored)
+    if stored is None or live is None:
         return None
     config = live.manifest.provenance.config
     if (live.model.factors, config) == (stored.model.factors, stored.manifest.provenance.config):

@@ -73,6 +73,63 @@ def audit(
     changed. `extras` of `fairness.EXTRA_OUTPUTS` are written with the report. `say` is called with a warning for
     values that no code list has: these people are in the group "not known".
     """
+    from dnapredict.pipeline import audit_source
+
+    read = partial(audit_source.read_source, path, setting=setting, model=model, say=say)
+    return _audited(
+        read, out=out, policy=policy, home=home, model=model, scores=scores, previous=previous, extras=extras, say=say
+    )
+
+
+def audit_on_spark(
+    source: "str | SparkFrame",
+    *,
+    out: Path,
+    setting: Setting,
+    policy: Policy,
+    home: Path,
+    model: str,
+    previous: Path | None = None,
+    extras: frozenset[str] = frozenset(),
+    say: Callable[[str], None] | None = None,
+) -> Audit:
+    """Audit a model of the home as `audit` does, on an extract that Apache Spark reads, checks and scores.
+
+    Parameters
+    ----------
+    source
+        A Parquet file, a folder of them, a table of the catalogue, or a data frame.
+
+    Raises
+    ------
+    UsageError
+        Also if the study is wanted, which fits models on factors; if Spark, Java or a package is missing.
+    StoreError
+        Also if the executors and this machine have no disk in common for the home, or Spark stops.
+    """
+    from dnapredict.pipeline.on_spark.spark_audit import source_on_spark
+
+    if "study" in extras:
+        raise UsageError("--study fits models on the factors of one machine: leave out --engine spark.")
+    read = partial(source_on_spark, source, setting=setting, model=model, say=say)
+    return _audited(
+        read, out=out, policy=policy, home=home, model=model, scores=None, previous=previous, extras=extras, say=say
+    )
+
+
+def _audited(
+    read: "Callable[..., AuditSource]",
+    *,
+    out: Path,
+    policy: Policy,
+    home: Path,
+    model: str | None,
+    scores: Path | None,
+    previous: Path | None,
+    extras: frozenset[str],
+    say: Callable[[str], None] | None,
+) -> Audit:
+    """The audit of the source that `read` gives for a `policy` and the audits of a home (`book`)."""
     from dnapredict import fairness as auditing  # fairlearn and matplotlib take seconds to import
     from dnapredict.pipeline import audit_inputs, audit_source
 
@@ -85,7 +142,7 @@ def audit(
         book.require_policy(policy)
     require = book.require_report if model is not None else _accept
     earlier = audit_inputs.previous_figures(previous, out=out, kept=kept, require=require)
-    source = audit_source.read_source(path, setting=setting, policy=policy, book=book, model=model, say=say)
+    source = read(policy=policy, book=book)
     given = audit_source.audit_input(source, scores=scores, previous=earlier)
     with auditing.remembered(home, has_reports=registry.last_audit() is not None) as memory:
         context = remembered_context(given.context, memory, say)

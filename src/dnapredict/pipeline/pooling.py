@@ -1,7 +1,9 @@
 """One audit over several trusts: write the counts of one, and audit the counts of all."""
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,6 +19,7 @@ from dnapredict.registry import Registry
 from dnapredict.registry.audit_book import AuditBook
 
 if TYPE_CHECKING:
+    from dnapredict.data.engine.spark_engine import SparkFrame
     from dnapredict.fairness.disclosure.publication_memory import PublicationMemory
     from dnapredict.fairness.measure.audit_counts import AuditCounts
     from dnapredict.fairness.pooling.counts_file import CountsProvenance
@@ -59,6 +62,54 @@ def audit_counts(
         If protected counts are of days that overlap with those of another file of this home, or small numbers follow
         from them and earlier reports whatever is put together.
     """
+    read = partial(read_source, path, setting=setting, model=model, say=say)
+    return _counted(read, out=out, trust=trust, policy=policy, home=home, scores=scores, seal_key=seal_key, say=say)
+
+
+def audit_counts_on_spark(
+    source: "str | SparkFrame",
+    *,
+    out: Path,
+    trust: str,
+    setting: Setting,
+    policy: Policy,
+    home: Path,
+    model: str,
+    seal_key: Path | None = None,
+    say: Say | None = None,
+) -> CountsWritten:
+    """Count an extract as `audit_counts` does, that Apache Spark reads, checks and scores.
+
+    Parameters
+    ----------
+    source
+        A Parquet file, a folder of them, a table of the catalogue, or a data frame.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `audit_counts`; also if Spark, Java or a package is missing.
+    StoreError
+        If the executors and this machine have no disk in common for the home, or Spark stops.
+    """
+    from dnapredict.pipeline.on_spark.spark_audit import source_on_spark
+
+    read = partial(source_on_spark, source, setting=setting, model=model, say=say)
+    return _counted(read, out=out, trust=trust, policy=policy, home=home, scores=None, seal_key=seal_key, say=say)
+
+
+def _counted(
+    read: Callable[..., AuditSource],
+    *,
+    out: Path,
+    trust: str,
+    policy: Policy,
+    home: Path,
+    scores: Path | None,
+    seal_key: Path | None,
+    say: Say | None,
+) -> CountsWritten:
+    """The counts of the source that `read` gives for a `policy` and the audits of a home (`book`)."""
     from dnapredict import fairness as auditing
     from dnapredict.fairness.measure.audit_counts import count
     from dnapredict.fairness.pooling.counts_file import write_counts
@@ -66,7 +117,7 @@ def audit_counts(
     if not trust.strip():
         raise UsageError("--trust must name the trust, as the pooled report is to call it.")
     key = _key(seal_key)
-    source = read_source(path, setting=setting, policy=policy, book=AuditBook(Registry(home)), model=model, say=say)
+    source = read(policy=policy, book=AuditBook(Registry(home)))
     given = audit_input(source, scores=scores)
     counts, unknown = count(given.appointments, policy), tuple[str, ...]()
     with auditing.remembered(home) as memory:

@@ -7,7 +7,7 @@ joined to its rows of the store, so that memory does not grow with either.
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import ibis.expr.types as ir
 import numpy as np
@@ -17,19 +17,23 @@ from numpy.typing import NDArray
 
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.spark_check import CheckedOnSpark
 from dnapredict.errors import StoreError
 from dnapredict.pipeline.in_use.outcome_linkage import count_words, hashing_secret, keyed_hashes
 from dnapredict.worklist.follow_up.hash_ranges import HashRanges, ScoredPrefixes, SplitRows, may_be_scored
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
+Extract = TypeVar("Extract", Checked, CheckedOnSpark)
 _ROWS_AT_ONCE: Final = 100_000
 _FILLED: Final = ("contacted", "trial_arm")
 _IDS: Final = pa.schema([("appointment", pa.string()), ("appointment_id", pa.string())])
 _SAID: Final = pa.schema([_IDS.field("appointment_id"), *(OUTCOME_SCHEMA.field(name) for name in _FILLED)])
 
 
-def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> tuple[Checked, str]:
+def with_recorded_calls(checked: Extract, home: Path, workspace: Workspace) -> tuple[Extract, str]:
     """The extract with `contacted` and `trial_arm` from the outcome store where it says nothing of them.
+
+    Its `rows` are a table of `workspace`.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def with_recorded_calls(checked: Checked, home: Path, workspace: Workspace) -> t
     return replace(checked, rows=view, present=present), _filled_sentence(**counts)
 
 
-def _said(checked: Checked, store: OutcomeStore, secret: bytes, workspace: Workspace) -> ir.Table:
+def _said(checked: Extract, store: OutcomeStore, secret: bytes, workspace: Workspace) -> ir.Table:
     """What the store says of appointments of which the extract lacks it, with the columns of `_SAID`."""
     ranges = HashRanges.for_rows(store.num_rows)
     split = SplitRows(_IDS, ranges, workspace.new_folder())
@@ -82,7 +86,7 @@ def _saying(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.or_(*(pc.is_valid(rows[name]) for name in _FILLED)))
 
 
-def _unsaid_ids(checked: Checked, prefixes: NDArray[np.uint64], secret: bytes) -> Iterator[pa.Table]:
+def _unsaid_ids(checked: Extract, prefixes: NDArray[np.uint64], secret: bytes) -> Iterator[pa.Table]:
     """Appointments of the extract that lack a value and may be in the store, with the columns of `_IDS`."""
     query = f"SELECT appointment_id FROM {checked.rows.get_name()} WHERE contacted IS NULL OR trial_arm IS NULL"
     for batch in checked.rows.get_backend().con.sql(query).to_arrow_reader(_ROWS_AT_ONCE):

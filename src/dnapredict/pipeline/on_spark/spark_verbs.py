@@ -1,16 +1,20 @@
 """The verbs on Apache Spark: tables in, tables out, and no row in this process."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
+from dnapredict.data.files.atomic_write import private_folder
+from dnapredict.data.files.drafts import drafted_folder, remove_abandoned_drafts
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.data.validation.checked import require_sound
 from dnapredict.data.validation.spark_check import CheckedOnSpark, check_on_spark, refused_opt_outs
-from dnapredict.errors import UsageError
+from dnapredict.errors import StoreError, UsageError
 from dnapredict.features.factors import factor_register, fed_by
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.features.spark_features import spark_factors, spark_past
@@ -24,6 +28,8 @@ from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ListPlan, ModelFil
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
+
+_HANDED_OVER: Final = "rows-from-spark"
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
     clock = Clock.of(config)
     with spark_engine() as engine:
         engine.require_replaceable(out, first_columns=FACTOR_KEYS, holds="factors")
-        checked = _checked(engine, source, setting)
+        checked = checked_on_spark(engine, source, setting)
         names = tuple(factor.name for factor in fed_by(register, checked.present))
         past = spark_past(checked.rows, engine, clock=clock)
         outcomes = LabelRule(config.dna_codes)
@@ -65,7 +71,8 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
         return WrittenFactors(checked.kept, names)
 
 
-def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
+def checked_on_spark(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
+    """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
     name = source if isinstance(source, str) else "extract"
     return sound_on_spark(rows_on_spark(engine, source), engine, setting=setting, source=name)
 
@@ -87,6 +94,26 @@ def rows_on_spark(engine: SparkEngine, source: "str | SparkFrame") -> "SparkFram
     if isinstance(source, str):
         return engine.read(source, number=ROW_NUMBER)
     return engine.adopted(source, number=ROW_NUMBER)
+
+
+@contextlib.contextmanager
+def handover_folder(home: Path) -> Iterator[Path]:
+    """A folder in the home for what the executors hand over, which is removed afterwards.
+
+    What a killed process left of one is removed too.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            remove_abandoned_drafts(private_folder(home), of=_HANDED_OVER)
+            folder = stack.enter_context(drafted_folder(home, name=_HANDED_OVER))
+        except OSError as error:
+            raise StoreError(f"{home}: cannot be written to ({type(error).__name__}).") from None
+        yield folder
 
 
 def _require_apart(source: "str | SparkFrame", out: str) -> None:
@@ -151,7 +178,7 @@ def score_on_spark(
         name = source if isinstance(source, str) else "list"
         checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=mapping, source=name, future=True)
         setting = Setting(mapping, scorer.stored.manifest.provenance.config)
-        past = None if history is None else _checked(engine, history, setting).rows
+        past = None if history is None else checked_on_spark(engine, history, setting).rows
         scored = score_on_executors(
             checked,
             files,

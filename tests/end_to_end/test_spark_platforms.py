@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,14 +19,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
-from tests.end_to_end.world import Trust
+from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on, settings
+from tests.end_to_end.test_wheel import ROOT, built
+from tests.end_to_end.world import Trust, as_requests
+from tests.service.conftest import client_of
+from tests.unit.registry_homes import copy_of
 
+import dnapredict
 from dnapredict.data.engine.spark_engine import SparkEngine, spark_engine
 from dnapredict.data.engine.spark_session import _usable
 from dnapredict.errors import DataError, StoreError, UsageError
+from dnapredict.registry import Registry
+from dnapredict.service.app import champion_of
+from dnapredict.worklist.files import latest_list
 
-PLATFORMS = Path(__file__).resolve().parents[2] / "docs" / "platforms"
+PLATFORMS = ROOT / "docs" / "platforms"
 NOTEBOOKS = {path.stem: json.loads(path.read_text(encoding="utf-8"))["cells"] for path in PLATFORMS.glob("*.ipynb")}
 ROWS = 120
 
@@ -57,7 +65,7 @@ def platform(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     pq.write_table(listed, weekly)
     pq.write_table(table.filter(pc.is_in(table["patient_id"], pc.unique(listed["patient_id"].drop_null()))), past)
     assert command("backup", backup, "--home", trust.home).returncode == 0
-    with cluster(folder / "cluster") as address:
+    with cluster(folder / "cluster", applications=2) as address:
         session = session_on(address, folder / "driver")
         session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
         session.sql("CREATE DATABASE outpatients")
@@ -234,6 +242,123 @@ def test_the_foundry_notebook_runs_in_the_session_that_was_there(platform, tmp_p
     run([*code_of("foundry"), "score_next_week()"], {"__name__": "next_week"})
     assert f"{ROWS} rows, 0 of them rejected, by version 1." in capfd.readouterr().out
     require_scored_as_on_one_machine(platform, before, tmp_path / "expected.parquet")
+
+
+RUN = """
+import dnapredict
+from dnapredict.cli import main
+
+print(dnapredict.__file__)
+main()
+"""
+# Python runs this at its start: dnapredict may be installed beside the archive, on the driver and for the executors.
+HIDDEN = """
+import sys
+while {source!r} in sys.path:
+    sys.path.remove({source!r})
+"""
+
+
+def test_the_wheel_scores_by_spark_submit(platform, tmp_path):
+    """As the guide says it: the wheel as an archive, which neither the driver nor an executor has installed."""
+    source, packages = str(Path(dnapredict.__file__).resolve().parents[1]), tmp_path / "packages"
+    wheel = built(ROOT, tmp_path / "wheel").rename(tmp_path / "dnapredict.zip")
+    shutil.unpack_archive(wheel, packages)
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDDEN.format(source=source))
+    (tmp_path / "run.py").write_text(RUN)
+    words = ("score", platform.weekly, "--history", platform.past, "--home", platform.home, "--out", tmp_path / "out")
+    python_path = os.pathsep.join(("packages", str(tmp_path / "hidden")))
+    options = settings(tmp_path / "driver", packages=python_path)
+    spark = Path(str(find_spec("pyspark").origin)).parent / "bin" / "spark-submit"
+    command = [spark, "--master", platform.address, "--archives", f"{wheel}#packages", "--driver-memory", "1200m"]
+    command += [word for name, value in options.items() for word in ("--conf", f"{name}={value}")]
+    done = subprocess.run(
+        [*command, "run.py", *map(str, words), "--engine", "spark"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": python_path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert str(packages / "dnapredict") in done.stdout
+    require_equal(risks_of(pq.read_table(tmp_path / "out")), expected_risks(platform, tmp_path / "expected.parquet"))
+
+
+def risks_by_page(home: Path, weekly: pa.Table) -> dict[str, float]:
+    """The risks of a list that is uploaded to the page."""
+    champion = champion_of(home)
+    with client_of(champion, home) as client:
+        answer = client.post(
+            "/upload", files={"file": ("week.csv", weekly.to_pandas().to_csv(index=False))}, follow_redirects=False
+        )
+        assert answer.status_code == 303, answer.text
+        found = latest_list.latest(home)
+        champion.stop()
+    return risks_of(found.worklist)
+
+
+def risks_by_interface(home: Path, weekly: pa.Table) -> dict[str, float]:
+    """The risks that the route `/v1/score` answers with."""
+    champion = champion_of(home)
+    with client_of(champion, home) as client:
+        answer = client.post("/v1/score", json={"appointments": as_requests(weekly)})
+        assert answer.status_code == 200, answer.text
+        champion.stop()
+    return {row["appointment_id"]: row["probability"] for row in answer.json()["results"]}
+
+
+def model_folder(home: Path) -> Path:
+    """The folder of the champion as MLflow knows it."""
+    import mlflow
+
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    version = mlflow.MlflowClient(store, store).get_model_version("dna-risk", Registry(home).usable("champion"))
+    return home / "mlruns" / "models" / version.source.rpartition("/")[2] / "artifacts"
+
+
+def risks_by_mlflow(home: Path, weekly: pa.Table) -> dict[str, float]:
+    """The risks that the MLflow model predicts for a pandas frame."""
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(str(model_folder(home)), model_config={"history": str(home)})
+    risks = model.predict(weekly.to_pandas())
+    return dict(zip(weekly["appointment_id"].to_pylist(), risks.tolist(), strict=True))
+
+
+def risks_by_spark_udf(home: Path, platform: Platform) -> dict[str, float]:
+    """The risks that the MLflow model predicts on the executors, for all rows in one batch."""
+    import mlflow
+    from pyspark.sql.functions import struct
+
+    session = platform.session.newSession()
+    session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "0")
+    settings_of_model = {"result_type": "double", "env_manager": "local", "model_config": {"history": str(home)}}
+    risk = mlflow.pyfunc.spark_udf(session, str(model_folder(home)), **settings_of_model)
+    rows = session.read.parquet(str(platform.weekly)).coalesce(1)
+    return risks_of(rows.select("appointment_id", risk(struct(*rows.columns)).alias("probability")).toArrow())
+
+
+def test_seven_doors_give_equal_risks(platform, tmp_path):
+    home, weekly = copy_of(platform.home, tmp_path / "home"), pq.read_table(platform.weekly)
+    assert command("refresh", platform.past, "--home", home).returncode == 0
+    spark = ("--history", platform.past, "--home", platform.home, "--out", tmp_path / "spark", "--engine", "spark")
+    assert command("score", platform.weekly, *spark).returncode == 0
+    doors = {
+        "dnapredict score --engine spark": risks_of(pq.read_table(tmp_path / "spark")),
+        "mlflow.pyfunc.spark_udf": risks_by_spark_udf(home, platform),
+        "mlflow.pyfunc.load_model": risks_by_mlflow(home, weekly),
+        "dnapredict.score, in a notebook": risks_of(pa.Table.from_pandas(dnapredict.score(weekly, home=home).worklist)),
+        "POST /v1/score": risks_by_interface(home, weekly),
+        "a list uploaded to the page": risks_by_page(home, weekly),
+    }
+    assert command("score", platform.weekly, "--home", home, "--out", tmp_path / "file.parquet").returncode == 0
+    expected = risks_of(pq.read_table(tmp_path / "file.parquet"))
+    assert len(doors | {"dnapredict score": expected}) == 7
+    assert len(expected) == ROWS
+    for risks in doors.values():
+        require_equal(risks, expected)
 
 
 def small_table(folder: Path, *ages: object) -> Path:

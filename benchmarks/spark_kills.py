@@ -1,9 +1,9 @@
 """Executors and drivers that are killed during `score --engine spark`: is the table that of a run without a kill?
 
-On a cluster of a master and two workers, a list is scored again and again to the same folder. In turn an executor or
-the driver (Python and Java) gets SIGKILL at a random time of the run. The claims: a run that lost an executor ends with
-the same table; after a killed driver the folder is missing, or a complete table, and the command run again gives the
-same table and leaves no draft. Tables are compared row by row, value by value.
+On a cluster of a master and two workers, a list is scored again and again to the same folder. In a first run an
+executor gets SIGKILL at a random time, and later the driver (Python and Java); in the next run, of the same command, an
+executor. The claims: after a killed driver the folder is missing, or a complete table; a run that lost an executor ends
+with the same table, and leaves no draft. Tables are compared row by row, value by value.
 `python -m benchmarks.spark_kills [--kills 20] [--minutes 14] [--seed 1]`, with Java 17.
 """
 
@@ -17,12 +17,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from benchmarks.cycle_kills import made_home
 from tests.end_to_end.spark_cluster import NEEDED, cluster, is_there
@@ -58,7 +58,7 @@ class Scoring:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the command in a process group of its own."""
-        words = ("score", "weekly.parquet", "--history", "extract.parquet", "--home", "home", "--out", "scored")
+        words = ("score", "weekly.parquet", "--history", "past.parquet", "--home", "home", "--out", "scored")
         program = [sys.executable, "-c", DRIVER, self.address, str(self.place / "driver"), *words, "--engine", "spark"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with (self.place / "log").open("ab") as log:
@@ -94,7 +94,7 @@ def executors() -> list[psutil.Process]:
     return found
 
 
-def kill_executor(driver: subprocess.Popen[bytes], chance: random.Random) -> bool:
+def killed_executor(driver: subprocess.Popen[bytes], chance: random.Random) -> bool:
     """Kill one executor, once there is one; whether the command still ran."""
     while driver.poll() is None:
         if running := executors():
@@ -104,44 +104,72 @@ def kill_executor(driver: subprocess.Popen[bytes], chance: random.Random) -> boo
     return False
 
 
-def kill_driver(driver: subprocess.Popen[bytes], _chance: random.Random) -> bool:
+def killed_driver(driver: subprocess.Popen[bytes]) -> bool:
     """Kill Python and Java of the driver; whether the command still ran."""
-    ran = driver.poll() is None
-    if ran:
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
-    return ran
+    if driver.poll() is not None:
+        return False
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    return True
 
 
-KILLS: dict[str, Callable[[subprocess.Popen[bytes], random.Random], bool]] = {
-    "an executor": kill_executor,
-    "the driver": kill_driver,
-}
+@dataclass
+class Kills:
+    """Kill in pairs of runs, and compare."""
 
+    scoring: Scoring
+    expected: pa.Table
+    seconds: float
+    chance: random.Random
+    results: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-def tried(scoring: Scoring, kind: str, *, expected: pa.Table, seconds: float, chance: random.Random) -> str:
-    """Kill once after so many seconds, and say what became of the table."""
-    driver = scoring.start()
-    time.sleep(seconds)
-    if not KILLS[kind](driver, chance):
-        return "ended before"
-    if kind == "the driver":
-        left = scoring.table()
-        if left is not None and not left.equals(expected):
-            return "HALF WRITTEN"
-        scoring.finish()
-    elif driver.wait() != 0:
-        return "FAILED"
-    made = scoring.table()
-    return ("same table" if made is not None and made.equals(expected) else "OTHER TABLE") + (
-        ", DRAFT LEFT" if scoring.drafts() else ""
-    )
+    def interrupted_run(self) -> None:
+        """A run that loses an executor, and then its driver."""
+        driver = self.scoring.start()
+        self._wait(0.1, 0.6)
+        lost = killed_executor(driver, self.chance)
+        self._wait(0.0, 0.4)
+        ended = not killed_driver(driver)
+        left = self.scoring.table()
+        sound = left is None or left.equals(self.expected)
+        if lost:
+            self._record("an executor, then the driver", "sound" if sound else "HALF WRITTEN")
+        if not ended:
+            self._record("the driver", ("no table yet" if left is None else "whole table") if sound else "HALF WRITTEN")
+
+    def finished_run(self) -> None:
+        """A run that loses an executor, and ends."""
+        driver = self.scoring.start()
+        self._wait(0.1, 0.8)
+        lost, code, left = killed_executor(driver, self.chance), driver.wait(), self.scoring.table()
+        same = code == 0 and left is not None and left.equals(self.expected) and not self.scoring.drafts()
+        self._record("an executor" if lost else "nothing", "same table" if same else "OTHER TABLE")
+
+    @property
+    def count(self) -> int:
+        """Kills so far."""
+        return sum(count for (kind, _), count in self.results.items() if kind != "nothing")
+
+    @property
+    def failed(self) -> bool:
+        """Whether a table was half written or another one."""
+        return any(result.isupper() for _, result in self.results)
+
+    def _wait(self, least: float, most: float) -> None:
+        time.sleep(self.chance.uniform(least, most) * self.seconds)
+
+    def _record(self, kind: str, result: str) -> None:
+        self.results[kind, result] += 1
+        print(f"killed: {kind}: {result}", flush=True)
 
 
 def made_scoring(place: Path, address: str) -> Scoring:
-    """A home with a champion, its extract and a list of `ROWS` appointments in `place`."""
+    """A home with a champion, a list of `ROWS` appointments and the past of its patients in `place`."""
     made_home(place)
     weekly_list(place / "extract.parquet", place / "weekly.parquet", rows=ROWS)
+    table, listed = (pq.read_table(place / f"{name}.parquet") for name in ("extract", "weekly"))
+    theirs = pc.is_in(table["patient_id"], pc.unique(listed["patient_id"].drop_null()))
+    pq.write_table(table.filter(theirs), place / "past.parquet")
     return Scoring(place, address)
 
 
@@ -154,8 +182,7 @@ def main() -> None:
     asked = options.parse_args()
     if not is_there():
         raise SystemExit(NEEDED)
-    chance, until = random.Random(asked.seed), time.monotonic() + 60 * asked.minutes  # noqa: S311 - times of kills
-    place, results = Path(tempfile.mkdtemp(prefix="spark-kills-")), Counter[tuple[str, str]]()
+    until, place = time.monotonic() + 60 * asked.minutes, Path(tempfile.mkdtemp(prefix="spark-kills-"))
     try:
         with cluster(place / "cluster") as address:
             scoring = made_scoring(place, address)
@@ -163,19 +190,16 @@ def main() -> None:
             expected = scoring.table()
             assert expected is not None
             print(f"{expected.num_rows:,} rows; a run without a kill took {seconds:.0f} s", flush=True)
-            for number in range(asked.kills):
-                if time.monotonic() > until - 2 * seconds:
-                    break
-                kind = list(KILLS)[number % 2]
-                after = chance.uniform(0.2, 0.95) * seconds
-                result = tried(scoring, kind, expected=expected, seconds=after, chance=chance)
-                results[kind, result] += 1
-                print(f"{kind} killed after {after:.1f} s: {result}", flush=True)
+            kills = Kills(scoring, expected, seconds, random.Random(asked.seed))  # noqa: S311 - times are no secret
+            while kills.count < asked.kills and time.monotonic() < until - 3 * seconds:
+                kills.interrupted_run()
+                kills.finished_run()
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    for (kind, result), count in sorted(results.items()):
+    for (kind, result), count in sorted(kills.results.items()):
         print(f"| {kind} | {result} | {count} |")
-    if any(result not in {"same table", "ended before"} for _, result in results):
+    print(f"{kills.count} kills")
+    if kills.failed:
         raise SystemExit(1)
 
 

@@ -42,12 +42,14 @@ ROWS = 120
 class Platform:
     """A session that was there before dnapredict, on a cluster of two workers, and what a trust has put beside it.
 
-    Its catalogue has the tables `outpatients.next_week` and `outpatients.appointments`; `backup` is one of a home.
+    Its catalogue has the tables `outpatients.next_week` and `outpatients.appointments`, which holds `past`, the extract
+    of that week's patients; `backup` is one of `home`, whose history is of the whole `extract`.
     """
 
     session: Any
     address: str
     weekly: Path
+    extract: Path
     past: Path
     home: Path
     backup: Path
@@ -71,7 +73,7 @@ def platform(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         session.sql("CREATE DATABASE outpatients")
         for path, name in ((weekly, "next_week"), (past, "appointments")):
             session.read.parquet(str(path)).write.saveAsTable(f"outpatients.{name}")
-        yield Platform(session, address, weekly, past, trust.home, backup)
+        yield Platform(session, address, weekly, trust.extract, past, trust.home, backup)
         end(session)
 
 
@@ -342,8 +344,7 @@ def risks_by_spark_udf(home: Path, platform: Platform) -> dict[str, float]:
 
 def test_seven_doors_give_equal_risks(platform, tmp_path):
     home, weekly = copy_of(platform.home, tmp_path / "home"), pq.read_table(platform.weekly)
-    assert command("refresh", platform.past, "--home", home).returncode == 0
-    spark = ("--history", platform.past, "--home", platform.home, "--out", tmp_path / "spark", "--engine", "spark")
+    spark = ("--history", platform.extract, "--home", platform.home, "--out", tmp_path / "spark", "--engine", "spark")
     assert command("score", platform.weekly, *spark).returncode == 0
     doors = {
         "dnapredict score --engine spark": risks_of(pq.read_table(tmp_path / "spark")),

@@ -121,6 +121,10 @@ def settings(folder: Path, *, packages: str) -> dict[str, str]:
         # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
+        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
+        "spark.sql.adaptive.enabled": "false",
+        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
+        "spark.sql.adaptive.enabled": "false",
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.autoBroadcastJoinThreshold": "-1",

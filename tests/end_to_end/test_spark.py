@@ -23,12 +23,15 @@ import dnapredict
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
+from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
-from dnapredict.pipeline import spark_counts
+from dnapredict.pipeline.on_spark import spark_counts
+from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
 from dnapredict.registry import Registry
 from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.spark_scoring import ModelFiles
 
 ROWS = 2_000
@@ -261,6 +264,48 @@ def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, 
         dnapredict.score(weekly, home=trust.home)
 
 
+def test_a_refresh_on_spark_writes_the_files_of_one_machine(session, extract, tmp_path):
+    for engine, name in (("duckdb", "extract.parquet"), ("spark", "parts")):
+        done = command("refresh", extract / name, "--home", tmp_path / engine, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+    embedded, spark = (files_of(HistoryStore.current(tmp_path / engine / HISTORY)) for engine in ("duckdb", "spark"))
+    assert len(spark) == 7
+    assert spark == embedded
+    assert sorted(path.name for path in (tmp_path / "spark" / HISTORY).iterdir())[0] == "CURRENT"  # no draft is left
+    assert history_in_use(tmp_path / "spark") is not None
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def files_of(history: HistoryStore | None) -> dict[str, bytes]:
+    assert history is not None
+    return {path.name: path.read_bytes() for path in history.folder.iterdir()}
+
+
+@pytest.mark.usefixtures("session")
+def test_outcomes_come_back_on_spark_as_on_one_machine(trust, tmp_path):
+    soon = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(days=8)
+    few = _with(pq.read_table(trust.weekly).slice(0, 60), "starts_at", np.full(60, fill_value=True), soon)
+    pq.write_table(few, tmp_path / "list.parquet")
+    home = copy_of(trust.home, tmp_path / "scored")
+    assert command("score", tmp_path / "list.parquet", "--out", tmp_path / "s.csv", "--home", home).returncode == 0
+    outcome = pa.array(np.where(np.arange(60) % 4 == 0, "3", "5"), pa.string())
+    pq.write_table(few.append_column("outcome_code", outcome), tmp_path / "later.parquet")
+    said, stores = {}, {}
+    for verb, engine in (("outcomes", "duckdb"), ("outcomes", "spark"), ("refresh", "spark")):
+        used = copy_of(home, tmp_path / f"{verb}-{engine}")
+        done = command(verb, tmp_path / "later.parquet", "--home", used, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+        said[verb, engine], stores[verb, engine] = done.stdout, OutcomeStore(used).path.read_bytes()
+    assert "New outcomes: 60." in said["outcomes", "duckdb"]
+    assert len(set(said.values())) == len(set(stores.values())) == 1
+
+
+@pytest.mark.usefixtures("session")
+def test_rows_that_do_not_arrive_on_this_machine_are_missed(tmp_path):
+    with spark_engine() as engine, pytest.raises(StoreError, match="2 of 3 rows of the executors arrived"):
+        engine.hand_over(engine.view(engine.session.range(2)), tmp_path / "rows", rows=3)
+
+
 def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2
@@ -280,6 +325,12 @@ def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, s
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, *options)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_rows_of_a_week_are_appended_by_one_machine(trust, tmp_path):
+    done = command("refresh", trust.weekly, "--append", "--home", tmp_path / "home", "--engine", "spark")
+    assert done.returncode == 2
+    assert "leave out --engine spark" in done.stderr
 
 
 def test_a_home_that_knows_of_calls_makes_no_plan_without_them(trust, past, tmp_path):

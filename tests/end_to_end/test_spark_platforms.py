@@ -171,9 +171,10 @@ def require_scored_as_on_one_machine(platform: Platform, before: State, out: Pat
     assert platform.session.range(3).count() == 3
 
 
-def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, tmp_path):
+def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, tmp_path, monkeypatch):
     import mlflow
 
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
     registry, before = f"sqlite:///{tmp_path / 'catalogue.db'}", State.of(platform.session)
     sources = written_for(
         code_of("databricks"),
@@ -329,15 +330,20 @@ def risks_by_mlflow(home: Path, weekly: pa.Table) -> dict[str, float]:
     return dict(zip(weekly["appointment_id"].to_pylist(), risks.tolist(), strict=True))
 
 
-def risks_by_spark_udf(home: Path, platform: Platform) -> dict[str, float]:
-    """The risks that the MLflow model predicts on the executors, for all rows in one batch."""
+def risks_by_spark_udf(home: Path, platform: Platform, copy: Path) -> dict[str, float]:
+    """The risks that the MLflow model predicts on the executors, for all rows in one batch.
+
+    MLflow gives executors no `model_config`, so the history is written into a copy of the model.
+    """
     import mlflow
     from pyspark.sql.functions import struct
 
+    model = mlflow.models.Model.load(str(shutil.copytree(model_folder(home), copy)))
+    model.flavors["python_function"]["config"]["history"] = str(home)
+    model.save(str(copy / "MLmodel"))
     session = platform.session.newSession()
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "0")
-    settings_of_model = {"result_type": "double", "env_manager": "local", "model_config": {"history": str(home)}}
-    risk = mlflow.pyfunc.spark_udf(session, str(model_folder(home)), **settings_of_model)
+    risk = mlflow.pyfunc.spark_udf(session, str(copy), result_type="double", env_manager="local")
     rows = session.read.parquet(str(platform.weekly)).coalesce(1)
     return risks_of(rows.select("appointment_id", risk(struct(*rows.columns)).alias("probability")).toArrow())
 
@@ -348,7 +354,7 @@ def test_seven_doors_give_equal_risks(platform, tmp_path):
     assert command("score", platform.weekly, *spark).returncode == 0
     doors = {
         "dnapredict score --engine spark": risks_of(pq.read_table(tmp_path / "spark")),
-        "mlflow.pyfunc.spark_udf": risks_by_spark_udf(home, platform),
+        "mlflow.pyfunc.spark_udf": risks_by_spark_udf(home, platform, tmp_path / "model"),
         "mlflow.pyfunc.load_model": risks_by_mlflow(home, weekly),
         "dnapredict.score, in a notebook": risks_of(pa.Table.from_pandas(dnapredict.score(weekly, home=home).worklist)),
         "POST /v1/score": risks_by_interface(home, weekly),

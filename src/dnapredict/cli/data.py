@@ -214,7 +214,7 @@ def features(
     inputs = {"EXTRACT": extract, "--mapping": mapping, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
     if engine is EngineName.SPARK:
-        from dnapredict.pipeline.spark_verbs import features_on_spark
+        from dnapredict.pipeline.on_spark.spark_verbs import features_on_spark
 
         written = features_on_spark(str(extract), str(out), setting=setting)
         say(f"{out}: {written.rows:,} appointments, {len(written.factors)} agreed factors.")

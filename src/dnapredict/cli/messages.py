@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from dnapredict.config.fairness_policy import Disclosure
-    from dnapredict.data.validation.checked import Checked
+    from dnapredict.data.validation.checked import CheckedExtract
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.model.evaluate.risk_metrics import RiskMetrics
     from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
@@ -27,7 +27,7 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def say_rejections(extract: Path, checked: "Checked") -> None:
+def say_rejections(extract: Path, checked: "CheckedExtract") -> None:
     """Print how many rows keep the contract, and which rules the others break; never a value."""
     from dnapredict.pipeline.run_inputs import contract_sentences
 

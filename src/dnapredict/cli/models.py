@@ -41,6 +41,7 @@ from dnapredict.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from dnapredict.config.mapping_config import Mapping
+    from dnapredict.data.validation.checked import CheckedExtract
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.pipeline.scoring import ScoredList
 
@@ -192,6 +193,7 @@ def refresh(
     append: Annotated[
         bool, typer.Option("--append", help="Add EXTRACT to the history instead of replacing the history.")
     ] = False,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Store EXTRACT as the history that lists are scored with.
@@ -205,25 +207,40 @@ def refresh(
     Where lists were scored in this home, the outcomes of their appointments are brought back too, as 'dnapredict
     outcomes' does.
 
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue; the executors check
+    and count it, and the history is the same. The home must be on a disk that they have too.
+
     Example:  dnapredict refresh outpatients.parquet
 
     Example:  dnapredict refresh --append outpatients-week-47.parquet
     """
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.scoring import refresh as refresh_history
     from dnapredict.service.logged_contacts import logged_contacts
 
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     folder, served = home_option(home), served_config()
-    checked = refresh_history(
-        extract,
-        home=folder,
-        setting=setting,
-        append=append,
-        say=typer.echo,
-        records=logged_contacts(folder, served.database),
-        retention=served.retention,
-    )
+    records = logged_contacts(folder, served.database)
+    checked: CheckedExtract
+    if engine is EngineName.SPARK:
+        from dnapredict.pipeline.on_spark.spark_refresh import refresh_on_spark
+
+        if append:
+            raise UsageError("--append adds the rows of a week, which one machine holds: leave out --engine spark.")
+        checked = refresh_on_spark(
+            str(extract), home=folder, setting=setting, say=typer.echo, records=records, retention=served.retention
+        )
+    else:
+        from dnapredict.pipeline.scoring import refresh as refresh_history
+
+        checked = refresh_history(
+            extract,
+            home=folder,
+            setting=setting,
+            append=append,
+            say=typer.echo,
+            records=records,
+            retention=served.retention,
+        )
     say_rejections(extract, checked)
 
 
@@ -426,7 +443,7 @@ def _score_on_spark(
 ) -> None:
     """Score a table with Spark, and print how many rows it has."""
     from dnapredict.config.service_config import served_config
-    from dnapredict.pipeline.spark_verbs import score_on_spark
+    from dnapredict.pipeline.on_spark.spark_verbs import score_on_spark
     from dnapredict.service.logged_contacts import logged_contacts
 
     table = score_on_spark(

@@ -27,8 +27,8 @@ from dnapredict.fairness.measure.audited_appointments import GROUP_COLUMNS
 from dnapredict.model.cohort import patient_codes
 from dnapredict.pipeline.audit_inputs import warn_of_unknown_values
 from dnapredict.pipeline.audit_source import Say
+from dnapredict.pipeline.on_spark.spark_counts import Codec, counts_of_patients
 from dnapredict.pipeline.run_inputs import code_revision
-from dnapredict.pipeline.spark_counts import Codec, counts_of_patients
 from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
@@ -75,7 +75,7 @@ def counted_on_spark(
         If the home knows what made it hard to come, which executors cannot read; if Spark, Java or a package is
         missing.
     """
-    from dnapredict.pipeline.spark_verbs import rows_on_spark, sound_on_spark, source_name
+    from dnapredict.pipeline.on_spark.spark_verbs import rows_on_spark, sound_on_spark, source_name
 
     if home is not None and OutcomeStore(home).exists:
         raise UsageError(

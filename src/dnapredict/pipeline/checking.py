@@ -146,7 +146,7 @@ def check_on_spark(
         As `check`; also if Spark, Java or a package is missing, or Spark stops.
     """
     # It loads what scores: three seconds that a check on one machine must not take.
-    from dnapredict.pipeline.spark_verbs import rows_on_spark, source_name
+    from dnapredict.pipeline.on_spark.spark_verbs import rows_on_spark, source_name
 
     if out is not None:
         require_free(out)

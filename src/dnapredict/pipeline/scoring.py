@@ -116,14 +116,22 @@ def refresh(
                 say(str(added))
         else:
             HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
-        with write_atomically(home / _HAS_HISTORY) as draft:
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
+        mark_refreshed(home)
         if was_scored(home, records):
-            summary = bring_back(checked, home=home, setting=setting, records=records, retention=retention)
+            rejected = checked.rejected.num_rows
+            summary = bring_back(
+                checked.rows, rejected=rejected, home=home, setting=setting, records=records, retention=retention
+            )
             for sentence in summary.sentences():
                 (say or (lambda _: None))(sentence)
     return checked
+
+
+def mark_refreshed(home: Path) -> None:
+    """Note that the home has a history from now on, so that a lost one is missed."""
+    with write_atomically(home / _HAS_HISTORY) as draft:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
 
 
 def _history_to_append_to(home: Path) -> HistoryStore:

@@ -29,7 +29,7 @@ from dnapredict.synthetic.worlds import World
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
-    from dnapredict.pipeline.spark_verbs import ScoredTable, WriteTable
+    from dnapredict.pipeline.on_spark.spark_verbs import ScoredTable, WriteTable
 
 PathInput = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -303,7 +303,7 @@ def score_on_spark(
     DataError, ConfigurationError, UsageError, ModelError, GateFailedError, StoreError
         As the command, with the same message.
     """
-    from dnapredict.pipeline import spark_verbs
+    from dnapredict.pipeline.on_spark import spark_verbs
 
     setting, folder = _setting(mapping, None, None, None), home_folder(_path(home))
     frames: list[Any] = [

@@ -13,11 +13,13 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dnapredict import errors
 from dnapredict.data.engine.portable_sql import spark_sql
@@ -160,7 +162,23 @@ class SparkEngine:
         frame = _typed(self.frame(rows), rows.schema()) if isinstance(rows, ir.Table) else rows
         kept = frame.persist(StorageLevel.DISK_ONLY)
         self._kept.append(kept)
-        return self.view(kept)
+        return self.view(self._planned_once(kept))
+
+    def _planned_once(self, kept: "DataFrame") -> "DataFrame":
+        """`kept` with the executors' copy as its whole plan.
+
+        Otherwise Spark would analyse all that led to the copy again wherever a query reads it, about thirty times for
+        the factors, and only then put the copy in its place.
+        """
+        from pyspark.sql import DataFrame
+
+        session: Any = self.session
+        try:
+            copy = kept.select("*")._jdf.queryExecution().withCachedData()  # noqa: SLF001
+            of_rows = session._jvm.org.apache.spark.sql.classic.Dataset.ofRows  # noqa: SLF001
+            return DataFrame(of_rows(session._jsparkSession, copy), session)  # noqa: SLF001
+        except Exception:  # noqa: BLE001 - a platform may not let Python call it, and only planning takes longer
+            return kept
 
     def view(self, rows: "DataFrame") -> ir.Table:
         """`rows` as a table of Ibis, computed each time that it is read."""
@@ -298,6 +316,24 @@ class SparkEngine:
         if not self._storage.replace(out, draft):
             raise StoreError(f"{out}: cannot be written.")
 
+    def hand_over(self, table: ir.Table, folder: Path, *, rows: int) -> pa.RecordBatchReader:
+        """The rows of a table, in no order, which this process reads part by part from files of the executors.
+
+        Parameters
+        ----------
+        folder
+            A new folder for the files, on a disk that this machine and every executor have.
+        rows
+            How many there are.
+
+        Raises
+        ------
+        StoreError
+            If not all of them arrive.
+        """
+        without_zones(self.frame(table)).write.parquet(folder.absolute().as_uri())
+        return _handed_over(folder, arrow_schema(without_zones(self.frame(table))), rows=rows)
+
     def close(self) -> None:
         """Give back what the executors keep."""
         for frame in self._kept:
@@ -413,6 +449,19 @@ def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting = []
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def _handed_over(folder: Path, schema: pa.Schema, *, rows: int) -> pa.RecordBatchReader:
+    """The rows of the Parquet files in `folder`, with `schema`."""
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    found = sum(pq.read_metadata(file).num_rows for file in files)
+    if found != rows:
+        raise StoreError(
+            f"{folder.parent}: {found:,} of {rows:,} rows of the executors arrived. The home must be on a disk that "
+            "this machine and every executor have under the same path. Or use --engine duckdb."
+        )
+    batches = (batch.cast(schema) for file in files for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE))
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _quoted(name: str) -> str:

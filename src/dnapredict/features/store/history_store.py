@@ -78,6 +78,25 @@ _BATCH: Final = 100_000
 
 
 @dataclass(frozen=True)
+class CountedRows:
+    """Past appointments and the counts of all of them, as tables of a workspace.
+
+    Attributes
+    ----------
+    appointments
+        The columns `features.history.REMEMBERED`, each appointment once.
+    daily
+        `features.rates.daily_counts`.
+    made
+        `features.booking_context.minute_counts`, which may be added up by minute.
+    """
+
+    appointments: ir.Table
+    daily: ir.Table
+    made: ir.Table
+
+
+@dataclass(frozen=True)
 class HistoryStore:
     """One written history, which any number of processes may read.
 
@@ -129,6 +148,20 @@ class HistoryStore:
             If the root cannot be written to; the history in use stays.
         """
         return cls._written(root, clock, partial(_fill, rows=rows, clock=clock, workspace=workspace))
+
+    @classmethod
+    def write_counted(cls, counted: "CountedRows", root: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
+        """Write what another engine has counted as the history at `root`, as `write` does.
+
+        Raises
+        ------
+        StoreError
+            As `write`.
+        """
+        names = (counted.appointments, counted.daily, counted.made)
+        appointments, daily, made = (f"FROM {table.get_name()}" for table in names)
+        fill = partial(_write_files, workspace=workspace, appointments=appointments, daily=daily, made=made)
+        return cls._written(root, clock, fill)
 
     def append(
         self, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace, source: str

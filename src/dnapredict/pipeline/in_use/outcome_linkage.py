@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +42,8 @@ _ROWS_AT_ONCE: Final = 100_000
 # What the engine may hold of an extract, and of the join, before it goes to disk.
 _MEMORY: Final = "1GB"
 _READ: Final = ("starts_at", "booked_at", "outcome_code", "recorded_at", "contacted", *GROUP_COLUMNS.names)
+EXTRACT_COLUMNS: Final = ("appointment_id", "patient_id", *_READ)
+"""The contract columns of an extract that are joined, and kept where the appointment was scored."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,25 @@ def outcomes(
     """
     with Workspace(memory_limit=_MEMORY) as workspace:
         checked = sound_extract(path, setting, workspace)
-        if not was_scored(home, records):
-            raise StoreError(
-                f"{home}: nothing was scored here yet, so that no outcome can come back. Run 'dnapredict score LIST' "
-                "or 'dnapredict serve' first."
-            )
-        return bring_back(checked, home=home, setting=setting, records=records, retention=retention), checked
+        require_scored(home, records)
+        rejected = checked.rejected.num_rows
+        return bring_back(
+            checked.rows, rejected=rejected, home=home, setting=setting, records=records, retention=retention
+        ), checked
+
+
+def require_scored(home: Path, records: CallRecords | None) -> None:
+    """Refuse a home in which nothing was scored.
+
+    Raises
+    ------
+    StoreError
+    """
+    if not was_scored(home, records):
+        raise StoreError(
+            f"{home}: nothing was scored here yet, so that no outcome can come back. Run 'dnapredict score LIST' "
+            "or 'dnapredict serve' first."
+        )
 
 
 def count_words(count: int) -> str:
@@ -123,14 +139,22 @@ def was_scored(home: Path, records: CallRecords | None = None) -> bool:
 
 
 def bring_back(
-    checked: Checked,
+    extract: ir.Table,
     *,
+    rejected: int,
     home: Path,
     setting: Setting,
     records: CallRecords | None = None,
     retention: Retention = Retention(),  # noqa: B008 - frozen
 ) -> OutcomeSummary:
-    """The same with an extract that is checked already.
+    """Join rows of an extract to what was scored and called in `home`, as `outcomes` does.
+
+    Parameters
+    ----------
+    extract
+        A table of a workspace with valid rows and the columns `EXTRACT_COLUMNS`.
+    rejected
+        How many rows of the extract broke the contract.
 
     Raises
     ------
@@ -150,14 +174,14 @@ def bring_back(
             sources = JoinSources(store, HashRanges.for_rows(readable.rows + _rows_in(store)), workspace)
             prefixes = sources.add_scored(readable.lists, () if records is None else records.answers())
             sources.add_challenger(readable.challenger)
-            for rows in _extract_rows(checked, prefixes, secret, LabelRule(setting.training.dna_codes)):
+            for rows in _extract_rows(extract, prefixes, secret, LabelRule(setting.training.dna_codes)):
                 sources.add_extract(rows)
             del prefixes
             join = OutcomeJoin(sources, RecordedCalls(Ledger(home).all_calls(records)), workspace)
             is_believed = is_clock_believed(home)
             store.write_in_order(_kept(rows, retention.outcome_days) if is_believed else rows for rows in join.rows())
             counts = join.counts
-    return OutcomeSummary(counts, checked.rejected.num_rows, notices)
+    return OutcomeSummary(counts, rejected, notices)
 
 
 @dataclass(frozen=True)
@@ -227,15 +251,14 @@ def _remove_what_a_killed_process_left(folder: Path) -> None:
 
 
 def _extract_rows(
-    checked: Checked, prefixes: NDArray[np.uint64], secret: bytes, outcomes: LabelRule
+    extract: ir.Table, prefixes: NDArray[np.uint64], secret: bytes, outcomes: LabelRule
 ) -> Iterator[pa.Table]:
     """The rows of the extract whose appointment was scored, with hashes in place of identifiers.
 
     Of those that were not, few are left.
     """
-    backend = checked.rows.get_backend()
-    names = ", ".join(("appointment_id", "patient_id", *_READ))
-    for batch in backend.con.sql(f"SELECT {names} FROM {checked.rows.get_name()}").to_arrow_reader(_ROWS_AT_ONCE):
+    query = f"SELECT {', '.join(EXTRACT_COLUMNS)} FROM {extract.get_name()}"
+    for batch in extract.get_backend().con.sql(query).to_arrow_reader(_ROWS_AT_ONCE):
         read = pa.table(batch)
         hashed = pa.chunked_array([keyed_hashes(read["appointment_id"], secret, "appointment")])
         is_scored = pa.array(may_be_scored(hashed, prefixes))

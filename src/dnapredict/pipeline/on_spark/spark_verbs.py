@@ -60,7 +60,7 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
     clock = Clock.of(config)
     with spark_engine() as engine:
         engine.require_replaceable(out, first_columns=FACTOR_KEYS, holds="factors")
-        checked = _checked(engine, source, setting)
+        checked = checked_on_spark(engine, source, setting)
         names = tuple(factor.name for factor in fed_by(register, checked.present))
         past = spark_past(checked.rows, engine, clock=clock)
         outcomes = LabelRule(config.dna_codes)
@@ -69,7 +69,8 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
         return WrittenFactors(checked.kept, names)
 
 
-def _checked(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
+def checked_on_spark(engine: SparkEngine, source: "str | SparkFrame", setting: Setting) -> CheckedOnSpark:
+    """The checked rows of an extract; refused where more rows break the contract than the configuration allows."""
     name = source if isinstance(source, str) else "extract"
     return sound_on_spark(rows_on_spark(engine, source), engine, setting=setting, source=name)
 
@@ -159,7 +160,7 @@ def score_on_spark(
         name = source if isinstance(source, str) else "list"
         checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=mapping, source=name, future=True)
         setting = Setting(mapping, scorer.stored.manifest.provenance.config)
-        past = None if history is None else _checked(engine, history, setting).rows
+        past = None if history is None else checked_on_spark(engine, history, setting).rows
         scored = score_on_executors(
             checked,
             files,

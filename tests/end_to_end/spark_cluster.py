@@ -123,8 +123,6 @@ def settings(folder: Path, *, packages: str) -> dict[str, str]:
         "spark.sql.codegen.wholeStage": "false",
         # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
         "spark.sql.adaptive.enabled": "false",
-        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
-        "spark.sql.adaptive.enabled": "false",
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.autoBroadcastJoinThreshold": "-1",

@@ -80,21 +80,22 @@ class SparkEngine:
         Raises
         ------
         DataError
-            If there is nothing of that name, or it is no Parquet.
+            If there is nothing of that name, it is no Parquet or a Delta table, or the type of a column differs between
+            its files.
         """
         if self._is_table(source):
             return self._numbered(self.session.table(source), number)
-        if self._storage.is_delta(source):
+        try:
+            files, is_delta = self._storage.file_states(source), self._storage.is_delta(source)
+            # Otherwise the columns of one file are taken for those of all, and a column that it lacks is not read.
+            rows = None if is_delta else self.session.read.option("mergeSchema", "true").parquet(location(source))
+        except Exception as error:  # noqa: BLE001 - Spark has no narrower class, and its text may quote the file
+            raise DataError(f"{source}: {self._why_unreadable(source, error)}") from None
+        if rows is None:
             raise DataError(
                 f"{source}: is a Delta table, whose folder holds rows that were deleted too. Give its name in the "
                 "catalogue, or in a notebook the data frame spark.read.format('delta').load(PATH)."
             )
-        try:
-            files = self._storage.file_states(source)
-            # Otherwise the columns of one file are taken for those of all, and a column that it lacks is not read.
-            rows = self.session.read.option("mergeSchema", "true").parquet(location(source))
-        except Exception as error:  # noqa: BLE001 - Spark has no narrower class, and its text may quote the file
-            raise DataError(f"{source}: {self._why_unreadable(source, error)}") from None
         self._files[source] = files
         return self._numbered_by_file(_without(rows, number), number)
 

@@ -127,10 +127,12 @@ def test_there_is_a_notebook_for_each_platform_stored_without_outputs():
     assert (PLATFORMS.parent / "how-to-run-on-a-platform.md").is_file()
 
 
-def expected_risks(platform: Platform, out: Path) -> dict[str, float]:
+@pytest.fixture(scope="module")
+def expected(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """The risks that one machine gives."""
-    options = ("--history", platform.past, "--home", platform.home)
-    done = command("score", platform.weekly, "--out", out, *options)
+    out = tmp_path_factory.mktemp("expected") / "scored.parquet"
+    options = ("--history", platform.past, "--home", platform.home, "--out", out)
+    done = command("score", platform.weekly, *options)
     assert done.returncode == 0, done.stderr
     return risks_of(pq.read_table(out))
 
@@ -159,11 +161,11 @@ def written_for(sources: list[str], *replaced: tuple[str, object]) -> list[str]:
     return sources
 
 
-def require_scored_as_on_one_machine(platform: Platform, before: State, out: Path) -> None:
+def require_scored_as_on_one_machine(platform: Platform, before: State, expected: dict[str, float]) -> None:
     """The table is there, complete, with the risks of one machine, and the session is as it was."""
     table, after = table_of(platform.session, "outpatients.next_week_scored"), State.of(platform.session)
     platform.session.sql("DROP TABLE outpatients.next_week_scored")
-    require_equal(risks_of(table), expected_risks(platform, out))
+    require_equal(risks_of(table), expected)
     assert {"band", "rank", "selected", "action", "reason_1", "error"} <= set(table.column_names)
     assert after == State(before.settings, before.views, sorted([*before.tables, "next_week_scored"]))
     assert after.settings["spark.sql.session.timeZone"] == "Asia/Tokyo"
@@ -171,7 +173,7 @@ def require_scored_as_on_one_machine(platform: Platform, before: State, out: Pat
     assert platform.session.range(3).count() == 3
 
 
-def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, tmp_path, monkeypatch):
+def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, expected, tmp_path, monkeypatch):
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs.db'}")
@@ -191,15 +193,15 @@ def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, tm
     assert not space["home"].parent.exists()
     version = mlflow.MlflowClient(registry, registry).get_model_version("spark_catalog.outpatients.dna_risk", "1")
     assert len(version.tags["manifest_sha256"]) == 64
-    require_scored_as_on_one_machine(platform, before, tmp_path / "expected.parquet")
+    require_scored_as_on_one_machine(platform, before, expected)
 
 
-def test_the_fabric_notebook_runs_in_the_session_that_was_there(platform, tmp_path):
+def test_the_fabric_notebook_runs_in_the_session_that_was_there(platform, expected):
     before, space = State.of(platform.session), {"spark": platform.session}
     run(written_for(code_of("fabric"), ("/lakehouse/default/Files/dnapredict/home", platform.backup)), space)
     assert (space["done"].rows, space["done"].rejected) == (ROWS, 0)
     assert not space["home"].parent.exists()
-    require_scored_as_on_one_machine(platform, before, tmp_path / "expected.parquet")
+    require_scored_as_on_one_machine(platform, before, expected)
 
 
 class FoundryFiles:
@@ -238,13 +240,13 @@ def foundry_api(platform: Platform) -> ModuleType:
     return module
 
 
-def test_the_foundry_notebook_runs_in_the_session_that_was_there(platform, tmp_path, monkeypatch, capfd):
+def test_the_foundry_notebook_runs_in_the_session_that_was_there(platform, expected, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "transforms", ModuleType("transforms"))
     monkeypatch.setitem(sys.modules, "transforms.api", foundry_api(platform))
     before = State.of(platform.session)
     run([*code_of("foundry"), "score_next_week()"], {"__name__": "next_week"})
     assert f"{ROWS} rows, 0 of them rejected, by version 1." in capfd.readouterr().out
-    require_scored_as_on_one_machine(platform, before, tmp_path / "expected.parquet")
+    require_scored_as_on_one_machine(platform, before, expected)
 
 
 RUN = """
@@ -262,31 +264,48 @@ while {source!r} in sys.path:
 """
 
 
-def test_the_wheel_scores_by_spark_submit(platform, tmp_path):
+@dataclass(frozen=True)
+class Submitted:
+    """What `spark-submit` of the wheel wrote, and the folder that its driver took dnapredict from."""
+
+    out: Path
+    packages: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def submitted(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
     """As the guide says it: the wheel as an archive, which neither the driver nor an executor has installed."""
-    source, packages = str(Path(dnapredict.__file__).resolve().parents[1]), tmp_path / "packages"
-    wheel = built(ROOT, tmp_path / "wheel").rename(tmp_path / "dnapredict.zip")
+    folder = tmp_path_factory.mktemp("submitted")
+    source, packages = str(Path(dnapredict.__file__).resolve().parents[1]), folder / "packages"
+    wheel = built(ROOT, folder / "wheel").rename(folder / "dnapredict.zip")
     shutil.unpack_archive(wheel, packages)
-    (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDDEN.format(source=source))
-    (tmp_path / "run.py").write_text(RUN)
-    words = ("score", platform.weekly, "--history", platform.past, "--home", platform.home, "--out", tmp_path / "out")
-    python_path = os.pathsep.join(("packages", str(tmp_path / "hidden")))
-    options = settings(tmp_path / "driver", packages=python_path)
+    (folder / "hidden").mkdir()
+    (folder / "hidden" / "sitecustomize.py").write_text(HIDDEN.format(source=source))
+    (folder / "run.py").write_text(RUN)
+    words = ("score", platform.weekly, "--history", platform.extract, "--home", platform.home, "--out", folder / "out")
+    python_path = os.pathsep.join(("packages", str(folder / "hidden")))
     spark = Path(str(find_spec("pyspark").origin)).parent / "bin" / "spark-submit"
     command = [spark, "--master", platform.address, "--archives", f"{wheel}#packages", "--driver-memory", "1200m"]
-    command += [word for name, value in options.items() for word in ("--conf", f"{name}={value}")]
+    for name, value in settings(folder / "driver", packages=python_path).items():
+        command += ["--conf", f"{name}={value}"]
     done = subprocess.run(
         [*command, "run.py", *map(str, words), "--engine", "spark"],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": python_path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3_000:]
-    assert str(packages / "dnapredict") in done.stdout
-    require_equal(risks_of(pq.read_table(tmp_path / "out")), expected_risks(platform, tmp_path / "expected.parquet"))
+    return Submitted(folder / "out", packages, done.stdout)
+
+
+def test_the_wheel_scores_by_spark_submit(submitted):
+    assert str(submitted.packages / "dnapredict") in submitted.said
+    table = pq.read_table(submitted.out)
+    assert sorted(table["row_number"].to_pylist()) == list(range(1, ROWS + 1))
+    assert table["error"].null_count == ROWS
 
 
 def risks_by_page(home: Path, weekly: pa.Table) -> dict[str, float]:
@@ -348,12 +367,10 @@ def risks_by_spark_udf(home: Path, platform: Platform, copy: Path) -> dict[str, 
     return risks_of(rows.select("appointment_id", risk(struct(*rows.columns)).alias("probability")).toArrow())
 
 
-def test_seven_doors_give_equal_risks(platform, tmp_path):
+def test_seven_doors_give_equal_risks(platform, submitted, tmp_path):
     home, weekly = copy_of(platform.home, tmp_path / "home"), pq.read_table(platform.weekly)
-    spark = ("--history", platform.extract, "--home", platform.home, "--out", tmp_path / "spark", "--engine", "spark")
-    assert command("score", platform.weekly, *spark).returncode == 0
     doors = {
-        "dnapredict score --engine spark": risks_of(pq.read_table(tmp_path / "spark")),
+        "dnapredict score --engine spark": risks_of(pq.read_table(submitted.out)),
         "mlflow.pyfunc.spark_udf": risks_by_spark_udf(home, platform, tmp_path / "model"),
         "mlflow.pyfunc.load_model": risks_by_mlflow(home, weekly),
         "dnapredict.score, in a notebook": risks_of(pa.Table.from_pandas(dnapredict.score(weekly, home=home).worklist)),

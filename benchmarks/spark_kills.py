@@ -198,7 +198,7 @@ def main() -> None:
         shutil.rmtree(place, ignore_errors=True)
     for (kind, result), count in sorted(kills.results.items()):
         print(f"| {kind} | {result} | {count} |")
-    print(f"{kills.count} kills")
+    print(f"{kills.count} of {asked.kills} kills in the time allowed")
     if kills.failed:
         raise SystemExit(1)
 

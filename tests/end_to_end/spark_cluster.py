@@ -1,7 +1,7 @@
 """A Spark cluster on this machine: a master and two workers as processes of their own.
 
-They come from the pyspark wheel. Each worker has its own working folder and its own folder for shuffles, one core and
-1 GB, and hears this machine alone.
+They come from the pyspark wheel. Each worker has its own working folder and its own folder for shuffles, for each
+application one core and 1 GB, and hears this machine alone.
 """
 
 import contextlib
@@ -34,14 +34,15 @@ def is_there() -> bool:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[str]:
-    """The address of the master of a running cluster, which is ended afterwards."""
+def cluster(folder: Path, *, applications: int = 1) -> Iterator[str]:
+    """The address of the master of a running cluster for so many applications at a time, which is ended afterwards."""
+    cores = ("--cores", str(applications), "--memory", f"{applications}g")
     with contextlib.ExitStack() as running:
         log = _start(running, folder / "master", "deploy.master.Master", "--port", "0", "--webui-port", "0")
         (address,) = _appearing(log, _MASTER, times=1)
         for number in range(WORKERS):
             own = folder / f"worker-{number}"
-            options = ("--cores", "1", "--memory", "1g", "--webui-port", "0", "--work-dir", str(own / "work"))
+            options = (*cores, "--webui-port", "0", "--work-dir", str(own / "work"))
             _start(running, own, "deploy.worker.Worker", *options, address)
         _appearing(log, re.compile(r"Registering worker (\S+)"), times=WORKERS)
         yield address
@@ -107,6 +108,30 @@ def end(session: Any) -> None:
     SparkContext._gateway = SparkContext._jvm = None
 
 
+def settings(folder: Path, *, packages: str) -> dict[str, str]:
+    """Settings of an application whose driver works in `folder`, and whose executors find dnapredict in `packages`."""
+    return {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.maxResultSize": MOST_COLLECTED,
+        "spark.executor.memory": "600m",
+        "spark.executor.extraJavaOptions": _SHORT_LIVED,
+        "spark.executorEnv.PYTHONPATH": packages,
+        "spark.cores.max": str(WORKERS),
+        # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false",
+        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
+        "spark.sql.adaptive.enabled": "false",
+        "spark.local.dir": str(folder),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+
+
 def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
     """A session whose driver is this process. Its executors find dnapredict where this process does.
 
@@ -115,28 +140,11 @@ def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
     from pyspark.sql import SparkSession
 
     package = Path(dnapredict.__file__).resolve().parents[1]
-    settings = {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.maxResultSize": MOST_COLLECTED,
-        "spark.executor.memory": "600m",
-        "spark.executor.extraJavaOptions": _SHORT_LIVED,
-        "spark.executorEnv.PYTHONPATH": str(package),
-        # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.codegen.wholeStage": "false",
-        # The factors are one job, and not forty-eight: planning again after each stage gains nothing on few rows.
-        "spark.sql.adaptive.enabled": str(adaptive).lower(),
-        "spark.local.dir": str(folder),
-        "spark.sql.autoBroadcastJoinThreshold": "-1",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 1200m --driver-java-options '{_SHORT_LIVED}' pyspark-shell"
     builder = SparkSession.builder.master(address).appName("dnapredict tests")
-    for name, value in settings.items():
+    chosen = settings(folder, packages=str(package)) | {"spark.sql.adaptive.enabled": str(adaptive).lower()}
+    for name, value in chosen.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")

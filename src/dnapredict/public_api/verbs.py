@@ -29,7 +29,7 @@ from dnapredict.synthetic.worlds import World
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
-    from dnapredict.pipeline.on_spark.spark_verbs import ScoredTable
+    from dnapredict.pipeline.on_spark.spark_verbs import ScoredTable, WriteTable
 
 PathInput = str | os.PathLike[str]
 Say = Callable[[str], None]
@@ -272,7 +272,7 @@ def score(
 def score_on_spark(
     weekly_list: "PathInput | SparkFrame",
     *,
-    out: PathInput,
+    out: "PathInput | WriteTable",
     history: "PathInput | SparkFrame | None" = None,
     model: str | int = "champion",
     capacity: int | None = None,
@@ -290,7 +290,9 @@ def score_on_spark(
         A data frame of Spark, a table of the catalogue, a Parquet file or a folder of them. `history` holds past
         appointments.
     out
-        Folder of Parquet files to write.
+        Folder of Parquet files to write, or a function that gets the scored rows as a data frame and writes them, such
+        as `lambda rows: rows.write.mode("overwrite").saveAsTable(NAME)`. The data frame can be read only until the
+        function returns.
     risks_only
         Whether to leave out the plan of calls: for a home that knows of calls or opt-outs, which executors cannot read.
     model, capacity, home, mapping
@@ -309,7 +311,7 @@ def score_on_spark(
     ]
     return spark_verbs.score_on_spark(
         frames[0],
-        str(out),
+        out if callable(out) else str(out),
         home=folder,
         mapping=setting.mapping,
         history=frames[1],

@@ -1,18 +1,15 @@
 """Apache Spark for tables that one machine does not hold: what `duckdb_engine` is for one machine.
 
-The only module that knows pyspark (`pip install 'dnapredict[spark]'`, Java 17). Rows stay on the executors: tables are
-read and written by them, and Ibis expressions and functions over Arrow tables run there. Only what does not grow with
-the rows comes to the driver (`SparkEngine.fetch`).
+This module, `spark_session` and `spark_storage` alone know pyspark (`pip install 'dnapredict[spark]'`, Java 17). Rows
+stay on the executors: they read and write the tables, and Ibis expressions and functions over Arrow tables run there.
+Only what does not grow with the rows comes to the driver (`SparkEngine.fetch`).
 """
 
 import contextlib
 import hashlib
 import logging
-import os
 import re
 import secrets
-import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +23,8 @@ import pyarrow.parquet as pq
 
 from dnapredict import errors
 from dnapredict.data.engine.portable_sql import spark_sql
+from dnapredict.data.engine.spark_session import found_or_started
+from dnapredict.data.engine.spark_storage import FileStates, SparkStorage, location
 from dnapredict.errors import DataError, DnapredictError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
 
     SparkFrame = DataFrame
 
-# For a session of our own on this machine, which no other machine can reach.
-_LOCAL: Final = {
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.ui.enabled": "false",
-    "spark.sql.shuffle.partitions": "8",
-    "spark.ui.showConsoleProgress": "false",
-    # Worklists and factors of patients are for the account that writes them.
-    "spark.hadoop.fs.permissions.umask-mode": "077",
-}
 # The figures depend on these, and platforms set them differently.
 _FIGURES: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -51,16 +40,14 @@ _FIGURES: Final = {
 }
 # The driver keeps a description of each plan for Spark's own page: some are many megabytes long, and filled it.
 _DESCRIPTIONS: Final = {"spark.sql.maxPlanStringLength": "10000", "spark.sql.ui.explainMode": "simple"}
-_NEEDED: Final = "needs Java 17 and the extra 'spark': pip install 'dnapredict[spark]'. Or use --engine duckdb."
 _TABLE_NAME: Final = re.compile(r"\w+(\.\w+){0,2}", re.ASCII)
-# `pathlib` makes one slash of two: abfss://lists@account/x becomes abfss:/lists@account/x.
-_STORE: Final = re.compile(r"(abfss?|wasbs?|s3a?|gs|hdfs):/(?!/)")
 _QUERY_LOGGERS: Final = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _UNFINISHED: Final = ".unfinished"
 _ROWS_AT_ONCE: Final = 50_000
 _MOST_BYTES: Final = 2**26
 # Of a row's digest in hexadecimal: as many as make a number of 64 bits.
 _DIGITS: Final = 15
+_CHANGED: Final = "changed while it was read. Run it again when nothing writes to it."
 _FILE, _INDEX = "dnapredict::file", "dnapredict::index"
 
 Tables = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
@@ -76,12 +63,14 @@ class SparkEngine:
     session: "SparkSession"
     _views: list[str] = field(default_factory=list)
     _kept: list["DataFrame"] = field(default_factory=list)
+    _files: dict[str, FileStates] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Open the session to Ibis."""
         for name, value in (_FIGURES | _DESCRIPTIONS).items():
             self.session.conf.set(name, value)
         self._backend = ibis.pyspark.connect(self.session)
+        self._storage = SparkStorage(self.session)
 
     def read(self, source: str, *, number: str) -> "DataFrame":
         """The rows of a Parquet file, a folder of them or a table of the catalogue, with the column `number`.
@@ -91,18 +80,47 @@ class SparkEngine:
         Raises
         ------
         DataError
-            If there is nothing of that name, or it is no Parquet.
+            If there is nothing of that name, it is no Parquet or a Delta table, or the type of a column differs between
+            its files.
         """
         if self._is_table(source):
             return self._numbered(self.session.table(source), number)
         try:
-            rows = self.session.read.parquet(location(source))
+            files, is_delta = self._storage.file_states(source), self._storage.is_delta(source)
+            # Otherwise the columns of one file are taken for those of all, and a column that it lacks is not read.
+            rows = None if is_delta else self.session.read.option("mergeSchema", "true").parquet(location(source))
         except Exception as error:  # noqa: BLE001 - Spark has no narrower class, and its text may quote the file
+            raise DataError(f"{source}: {self._why_unreadable(source, error)}") from None
+        if rows is None:
             raise DataError(
-                f"{source}: cannot be read as Parquet ({type(error).__name__}). With --engine spark give a Parquet "
-                "file, a folder of Parquet files that every executor can read, or a table of the catalogue."
-            ) from None
+                f"{source}: is a Delta table, whose folder holds rows that were deleted too. Give its name in the "
+                "catalogue, or in a notebook the data frame spark.read.format('delta').load(PATH)."
+            )
+        self._files[source] = files
         return self._numbered_by_file(_without(rows, number), number)
+
+    def _why_unreadable(self, source: str, error: Exception) -> str:
+        different = None
+        with contextlib.suppress(Exception):  # there is nothing, or it is no Parquet
+            different = self._storage.different_types(source)
+        if different is not None:
+            return f"{different}. Write all files of a table with the same types."
+        return (
+            f"cannot be read as Parquet ({type(error).__name__}). With --engine spark give a Parquet "
+            "file, a folder of Parquet files that every executor can read, or a table of the catalogue."
+        )
+
+    def require_unchanged(self) -> None:
+        """Refuse what was made of files that have changed since they were read first.
+
+        Raises
+        ------
+        DataError
+            If a file was added, removed or written to.
+        """
+        for source, files in self._files.items():
+            if self._storage.file_states(source) != files:
+                raise DataError(f"{source}: {_CHANGED}")
 
     def _is_table(self, source: str) -> bool:
         return bool(_TABLE_NAME.fullmatch(source)) and self.session.catalog.tableExists(source)
@@ -267,14 +285,14 @@ class SparkEngine:
         UsageError
             The message says that it `holds` nothing of the kind.
         """
-        system, path = self._system_of(out)
-        if not system.exists(path):
+        if not self._storage.exists(out):
             return
         try:
             names = tuple(self.session.read.parquet(location(out)).columns)
         except Exception:  # noqa: BLE001 - whatever is there is no Parquet
             names = ()
-        if not system.getFileStatus(path).isDirectory() or names[: len(first_columns)] != first_columns:
+        is_folder = self._storage.is_folder(out) and not self._storage.is_delta(out)
+        if not is_folder or names[: len(first_columns)] != first_columns:
             raise UsageError(f"{out}: exists already and is no folder of {holds}. Give the output another name.")
 
     def write(self, rows: "DataFrame", out: str) -> None:
@@ -284,14 +302,19 @@ class SparkEngine:
 
         Raises
         ------
+        DataError
+            If a file that was read has changed since.
         StoreError
             If it cannot be written.
         """
         draft = f"{out.rstrip('/')}{_UNFINISHED}"
-        without_zones(rows).write.mode("overwrite").parquet(location(draft))
-        system, final = self._system_of(out)
-        system.delete(final, True)
-        if not system.rename(self._system_of(draft)[1], final):
+        try:
+            without_zones(rows).write.mode("overwrite").parquet(location(draft))
+            self.require_unchanged()
+        except BaseException:
+            self._storage.remove(draft)  # it may hold rows of patients
+            raise
+        if not self._storage.replace(out, draft):
             raise StoreError(f"{out}: cannot be written.")
 
     def hand_over(self, table: ir.Table, folder: Path, *, rows: int) -> pa.RecordBatchReader:
@@ -311,12 +334,6 @@ class SparkEngine:
         """
         without_zones(self.frame(table)).write.parquet(folder.absolute().as_uri())
         return _handed_over(folder, arrow_schema(without_zones(self.frame(table))), rows=rows)
-
-    def _system_of(self, source: str) -> tuple[Any, Any]:
-        """Hadoop's file system of a path, and the path in it: pyspark itself cannot rename a folder."""
-        session: Any = self.session
-        path = session._jvm.org.apache.hadoop.fs.Path(location(source))  # noqa: SLF001
-        return path.getFileSystem(session._jsc.hadoopConfiguration()), path  # noqa: SLF001
 
     def close(self) -> None:
         """Give back what the executors keep."""
@@ -339,12 +356,13 @@ def spark_engine() -> Iterator[SparkEngine]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pyspark warns of pandas 3, which nothing here passes through
-        spark, is_ours = _found_or_started()
+        spark, is_ours = found_or_started()
         silent = _silenced()
         try:
             engine = SparkEngine(spark.newSession())
             try:
                 yield engine
+                engine.require_unchanged()
             finally:
                 engine.close()
         except (DnapredictError, KeyboardInterrupt, SystemExit):
@@ -381,39 +399,11 @@ def explained(error: Exception) -> DnapredictError:
             f"An executor has no Python package '{missing[1]}'. Install dnapredict, of this version, where the "
             "executors run, and let PYSPARK_PYTHON name that Python."
         )
+    if re.search(r"FILE_NOT_EXIST|FileNotFoundException", str(error)):
+        return DataError(f"The input {_CHANGED}")
+    if "No space left on device" in str(error):
+        return StoreError("A disk of the cluster is full. Nothing was replaced: make room, and run it again.")
     return StoreError(f"Spark stopped ({type(error).__name__}). Its own log says why.")
-
-
-def _found_or_started() -> "tuple[SparkSession, bool]":
-    try:
-        from pyspark import SparkConf, SparkContext
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise UsageError(f"--engine spark {_NEEDED}") from None
-    running = SparkSession.getActiveSession()
-    if running is not None:
-        return running, False
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise UsageError(f"--engine spark found no Java: it {_NEEDED}")
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    SparkContext._ensure_initialized()  # noqa: SLF001 - the settings of spark-submit are known only then
-    builder = SparkSession.builder.appName("dnapredict")
-    if SparkConf().get("spark.master", "local").startswith("local"):
-        builder = builder.master("local[*]")
-        for name, value in _LOCAL.items():
-            builder = builder.config(name, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark, True
-
-
-def location(source: str) -> str:
-    """The address of a store with both its slashes, which `pathlib` reduces to one; other text as it is.
-
-    >>> location("abfss:/lists@trust.dfs.core.windows.net/week"), location("lists/week.parquet")
-    ('abfss://lists@trust.dfs.core.windows.net/week', 'lists/week.parquet')
-    """
-    return _STORE.sub(r"\1://", source, count=1)
 
 
 def is_spark_frame(table: object) -> bool:

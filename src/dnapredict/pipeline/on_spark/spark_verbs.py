@@ -1,14 +1,15 @@
 """The verbs on Apache Spark: tables in, tables out, and no row in this process."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.config.training_config import Setting
-from dnapredict.data.engine.spark_engine import SparkEngine, location, spark_engine
+from dnapredict.data.engine.spark_engine import SparkEngine, spark_engine, without_zones
+from dnapredict.data.engine.spark_storage import location
 from dnapredict.data.files.atomic_write import private_folder
 from dnapredict.data.files.drafts import drafted_folder, remove_abandoned_drafts
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
@@ -28,6 +29,8 @@ from dnapredict.worklist.spark_scoring import SCORED_COLUMNS, ListPlan, ModelFil
 
 if TYPE_CHECKING:
     from dnapredict.data.engine.spark_engine import SparkFrame
+
+    WriteTable = Callable[[SparkFrame], object]
 
 _HANDED_OVER: Final = "rows-from-spark"
 
@@ -116,8 +119,8 @@ def handover_folder(home: Path) -> Iterator[Path]:
         yield folder
 
 
-def _require_apart(source: "str | SparkFrame", out: str) -> None:
-    if isinstance(source, str) and location(source).rstrip("/") == location(out).rstrip("/"):
+def _require_apart(source: "str | SparkFrame", out: "str | WriteTable") -> None:
+    if isinstance(source, str) and isinstance(out, str) and location(source).rstrip("/") == location(out).rstrip("/"):
         raise UsageError(f"{out}: is the input. Give the output another name.")
 
 
@@ -133,7 +136,7 @@ class ScoredTable:
 
 def score_on_spark(
     source: "str | SparkFrame",
-    out: str,
+    out: "str | WriteTable",
     *,
     home: Path,
     mapping: Mapping = IDENTITY,
@@ -143,7 +146,7 @@ def score_on_spark(
     risks_only: bool = False,
     recorded: RecordedContacts | None = None,
 ) -> ScoredTable:
-    """Write risk, reasons, rank and call of every row of the list `source` to the folder of Parquet files `out`.
+    """Write risk, reasons, rank and call of every row of the list `source` to `out`.
 
     The figures and the plan are those of `pipeline.score_list`. The planned calls are not recorded in the home.
 
@@ -151,6 +154,9 @@ def score_on_spark(
     ----------
     source, history
         A Parquet file, a folder of them, a table of the catalogue, or a data frame. `history` holds past appointments.
+    out
+        A folder of Parquet files, or a function that gets the scored rows as a data frame and writes them. The data
+        frame can be read only until the function returns.
     capacity
         Calls that can be made; by default as configured.
     risks_only
@@ -161,7 +167,7 @@ def score_on_spark(
     Raises
     ------
     DataError, ConfigurationError, ModelError, GateFailedError, StoreError
-        As `pipeline.score_list`.
+        As `pipeline.score_list`; DataError also if a file of the input has changed meanwhile.
     UsageError
         If `out` is `source`, or exists and holds no scores; if the home has a history and none is given; if a trial of
         calls runs; if the home, or a file of opt-outs, says which patients are not called, unless `risks_only`.
@@ -174,7 +180,8 @@ def score_on_spark(
     scorer.stored.manifest.provenance.require_release(mapping.geography.imd_release or "")
     files = ModelFiles.of(Registry(home).folder(scorer.model_version), scorer.stored.digest)
     with spark_engine() as engine:
-        engine.require_replaceable(out, first_columns=SCORED_COLUMNS[:3], holds="scores")
+        if isinstance(out, str):
+            engine.require_replaceable(out, first_columns=SCORED_COLUMNS[:3], holds="scores")
         name = source if isinstance(source, str) else "list"
         checked = check_on_spark(rows_on_spark(engine, source), engine, mapping=mapping, source=name, future=True)
         setting = Setting(mapping, scorer.stored.manifest.provenance.config)
@@ -190,7 +197,10 @@ def score_on_spark(
         if not risks_only:
             refused, today = refused_opt_outs(checked, engine), local_today(scorer.zone)
             scored = with_plan(scored, checked, ListPlan(scorer.worklist, capacity, refused, today), engine)
-        engine.write(scored, out)
+        if isinstance(out, str):
+            engine.write(scored, out)
+        else:
+            out(without_zones(scored))
         return ScoredTable(checked.total, checked.total - checked.kept, scorer.model_version, scorer.notices)
 
 

@@ -292,7 +292,7 @@ def interrupt(world: World) -> None:
     from dnapredict import pipeline
     from dnapredict.worklist import batch
 
-    batch.PART_ROWS = PART_ROWS
+    batch.PART_ROWS = PART_ROWS  # type: ignore[misc]  # a small list has parts too
     world.interrupted.mkdir()
 
     def stop(done: int, _of: int) -> None:
@@ -307,7 +307,7 @@ def score(world: World, home: Path, place: Path) -> Outcome:
     """The command `score`, which takes up what was interrupted."""
     from dnapredict.worklist import batch
 
-    batch.PART_ROWS = PART_ROWS
+    batch.PART_ROWS = PART_ROWS  # type: ignore[misc]  # a small list has parts too
     out = place / "interrupted" / "out.csv"
     code, said = command("score", str(world.weekly), "--out", str(out), "--home", str(home))
     return Outcome(code, digest(out.read_bytes()) if out.exists() else "", said)
@@ -335,11 +335,11 @@ def service(world: World, home: Path, _place: Path) -> Outcome:
         told = served(home, (world.place / "key").read_text(), pq.read_table(world.weekly).slice(0, 20))
     except DnapredictError as error:
         return Outcome(error.exit_code, "", f"Error: {error}\n")
-    *answered, lists = told
+    answered, lists = told
     return Outcome(0, f"{digest(repr(answered).encode())} {' '.join(sorted(lists))}", "")
 
 
-def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
+def served(home: Path, key: str, appointments: pa.Table) -> tuple[list[object], list[str]]:
     """What a caller with a key is answered, and the pages show."""
     from dnapredict.config.service_config import served_config
     from dnapredict.errors import StoreError
@@ -363,7 +363,7 @@ def served(home: Path, key: str, appointments: pa.Table) -> list[object]:
     request = ScoreRequest(appointments=as_requests(appointments), reasons=True)
     given = answer(request, champion=champion, logbook=logbook, home=home, challenger=no_challenger())
     lists = [heading.list_id for heading in list_store.headings(home)]
-    return [given.results, shown and shown.worklist.to_pydict(), found and found.worklist.to_pydict(), lists]
+    return [given.results, shown and shown.worklist.to_pydict(), found and found.worklist.to_pydict()], lists
 
 
 def as_requests(appointments: pa.Table) -> list[dict[str, object]]:
@@ -672,6 +672,7 @@ def measured(world: World, given: argparse.Namespace, folder: Path) -> dict[str,
     counts: Counter[str] = Counter()
     wrong, unchecked = [], set()
     for run, outcome in all_outcomes(world, [(run, run.door) for run in runs], **how):
+        assert run is not None
         verdict = judged(outcome, sound[run.door], run.file)
         if run.door == "doctor" and verdict == "same":
             unchecked.add(f"{run.file} ({run.damage})")

@@ -88,11 +88,12 @@ def cli(*words: object) -> int:
     from dnapredict import cli as program
 
     sys.argv = ["dnapredict", *map(str, words)]
+    code = 0
     try:
         program.main()
     except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+        code = int(end.code or 0)
+    return code
 
 
 def verb(*words: object) -> Callable[[FaultWorld, Path], int]:

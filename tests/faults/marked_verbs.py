@@ -153,7 +153,7 @@ def _watched(*lists: str) -> Work:
     def work(world: FaultWorld, place: Path) -> int:
         from dnapredict.pipeline import watching
 
-        watching._looks = lambda _seconds: iter(range(4))  # type: ignore[assignment]
+        watching._looks = lambda _seconds: iter([None] * 4)  # type: ignore[assignment]
         for name in lists:
             path = world.file(name[1:])
             shutil.copyfile(path, place / "drop" / path.name)

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import datetime
+import gc
 import importlib
 import io
 import os
@@ -127,6 +128,8 @@ def warm(world: FaultWorld) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     sqlalchemy.orm.configure_mappers()
+    gc.collect()
+    gc.freeze()  # no child looks through what is loaded
 
 
 def make_world(

@@ -87,6 +87,7 @@ class KilledStates:
     raw: set[str] = field(default_factory=set)
     first: dict[str, Point] = field(default_factory=dict)
     _recovered: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _rows: dict[bytes, str] = field(default_factory=dict)
     _known: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
     _dirty: set[str] = field(default_factory=set)
 
@@ -128,7 +129,13 @@ class KilledStates:
                 for blob, end in zip(blobs, ("", *_OF_DATABASES), strict=True):
                     if blob:
                         shutil.copyfile(self.store / "blobs" / blob, Path(folder) / f"x.db{end}")
-                self._recovered[blobs] = _recovered(Path(folder) / "x.db")
+                path = Path(folder) / "x.db"
+                if any(blobs[1:]):
+                    _undo_what_was_not_committed(path)
+                content = hashlib.sha256(path.read_bytes()).digest() if path.exists() else b""
+                if content not in self._rows:  # within a transaction it is again what it was before
+                    self._rows[content] = _rows_of(path)
+                self._recovered[blobs] = self._rows[content]
         return self._recovered[blobs]
 
     def _manifest(self) -> list[tuple[str, int, str]]:
@@ -182,8 +189,14 @@ def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield from _entries(entry.path)
 
 
-def _recovered(path: Path) -> str:
-    """A digest of every row of a database, once SQLite has undone what was not committed."""
+def _undo_what_was_not_committed(path: Path) -> None:
+    """Let SQLite do it, as whoever opens the database next does."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.Error):
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+
+def _rows_of(path: Path) -> str:
+    """A digest of every row of a database."""
     digest = hashlib.sha256()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         try:

@@ -74,9 +74,10 @@ def test_a_training_that_is_killed_before_it_is_in_the_ledger_is_not_the_challen
             raise KeyboardInterrupt
         append(self, kind, data)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Decisions, "append", killed)
+    monkeypatch.setattr(Decisions, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
         registry.register(folder, training)
+    monkeypatch.setattr(Decisions, "append", append)
     left = Registry(tmp_path / "home")
     assert left.version_of(CHALLENGER) == "1"
     assert [each.version for each in left.versions()] == ["1"]

@@ -1,5 +1,6 @@
 """The verbs and routes that are killed at every write: what each needs, what it does, and the world they share."""
 
+import atexit
 import contextlib
 import csv
 import datetime
@@ -130,6 +131,7 @@ def warm(world: FaultWorld) -> None:
     sqlalchemy.orm.configure_mappers()
     gc.collect()
     gc.freeze()  # no child looks through what is loaded
+    atexit.register(gc.unfreeze)  # DuckDB would report it as leaks at the end
 
 
 def make_world(

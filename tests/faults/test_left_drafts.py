@@ -14,6 +14,8 @@ from dnapredict.data.files import drafts
 from dnapredict.data.files.atomic_write import SHARED_FILE, create_folder, write_atomically, write_private
 from dnapredict.data.files.drafts import SECONDS_OF_A_DRAFT
 from dnapredict.fairness.signing import report_files_sha256
+from dnapredict.registry import holdout_store
+from dnapredict.service.auth import sign_in_links
 from dnapredict.service.home_checks import file_checks
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
@@ -151,3 +153,21 @@ def test_the_draft_of_a_mark_is_no_mark_of_a_list_that_is_lost(tmp_path: Path) -
         left(tmp_path / folder, name)
     assert not ScoredFiles(tmp_path).lost()
     assert not list(list_store.damaged(tmp_path))
+
+
+def test_a_draft_in_a_folder_of_the_home_is_no_file_of_that_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`doctor` named what a killed training was writing as a damaged test set, and the log a list as lost."""
+    for folder in ("tested", "lists", "sign-in/links"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tested" / "holdout.secret").write_text("ab" * 32, encoding="ascii")
+    left(tmp_path / "tested", f"{'ab' * 32}.parquet")
+    left(tmp_path / "lists", f"{'0' * 16}.kept")
+    left(tmp_path / "lists", f"{'0' * 16}.parquet")
+    left(tmp_path / "sign-in" / "links", f"{'ab' * 32}.json")
+    assert not list(holdout_store.damaged(tmp_path))
+    assert not list(list_store.damaged(tmp_path))
+    assert not list(sign_in_links.damaged(tmp_path))
+    assert not list_store.headings(tmp_path)
+    assert not caplog.records

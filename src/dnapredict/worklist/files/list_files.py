@@ -110,7 +110,7 @@ def file_state(path: Path) -> FileState:
 
 def list_files(home: Path) -> Iterator[tuple[Path, FileState]]:
     """The regular files of kept lists, each with its state; another process may remove one meanwhile."""
-    for path in (home / _FOLDER).glob("*.parquet"):
+    for path in (home / _FOLDER).glob("[!.]*.parquet"):
         with contextlib.suppress(OSError):
             yield path, file_state(path)
 

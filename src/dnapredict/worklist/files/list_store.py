@@ -174,7 +174,7 @@ def newest(home: Path) -> KeptList | None:
 
 def headings(home: Path) -> tuple[Heading, ...]:
     """The headings of all lists that can be shown, newest first. Lost and unreadable ones are logged and left out."""
-    for marker in list_folder(home).glob(f"*{MARKER}"):
+    for marker in list_folder(home).glob(f"[!.]*{MARKER}"):  # with a dot: the draft of a marker
         path = marker.with_suffix(".parquet")
         if not path.exists():
             _log_once(loss_of(path))

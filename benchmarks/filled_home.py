@@ -21,7 +21,7 @@ from dnapredict.data.files.atomic_write import write_private
 from dnapredict.pipeline.routine.cycle_record import CycleRecord
 from dnapredict.service.api import pending_uploads
 from dnapredict.service.api.team_mappings import TeamMappings
-from dnapredict.service.auth import api_keys, sign_in_links
+from dnapredict.service.auth import api_keys, permissions, sign_in_links
 from dnapredict.service.auth.openid_people import OpenIdPeople
 from dnapredict.service.auth.staff import Person, StaffRole
 from dnapredict.worklist.calls import assignments
@@ -51,7 +51,7 @@ def fill(home: Path, *, extract: Path, weekly: Path, place: Path, command: Comma
 
 def sign_in(home: Path) -> str:
     """Keys, a link, an ended session, and a person of the trust's issuer."""
-    token = api_keys.create(home, name="clinic", scopes=tuple(api_keys.KeyScope)).token
+    token = api_keys.create(home, name="clinic", scopes=tuple(permissions.KeyScope)).token
     personal = api_keys.create_personal(home, name="A. Clerk", team="North", role=StaffRole.CLERK)
     sign_in_links.create(home, personal.key.key_id)
     ring = api_keys.KeyRing(home)

@@ -82,13 +82,13 @@ def make_trust(place: Path) -> None:
         said = must_succeed(*step)
     (place / "training.json").write_text(said, encoding="utf-8")
     copy_of(trained, home)
-    for step in (
+    for audited in (
         ("audit", extract, "--model", "1", "--home", home, "--out", place / "report"),
         ("sign", place / "report", *SIGNED, "--home", home),
         ("promote", "1", "--home", home),
         ("refresh", extract, "--home", home),
     ):
-        must_succeed(*step)
+        must_succeed(*audited)
     weekly_list(extract, place / "weekly.parquet")
 
 

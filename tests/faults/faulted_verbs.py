@@ -1,8 +1,10 @@
 """The verbs and routes that are killed at every write: what each needs, what it does, and the world they share."""
 
+import atexit
 import contextlib
 import csv
 import datetime
+import gc
 import importlib
 import io
 import os
@@ -88,11 +90,12 @@ def cli(*words: object) -> int:
     from dnapredict import cli as program
 
     sys.argv = ["dnapredict", *map(str, words)]
+    code = 0
     try:
         program.main()
     except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+        code = int(end.code or 0)
+    return code
 
 
 def verb(*words: object) -> Callable[[FaultWorld, Path], int]:
@@ -126,6 +129,9 @@ def warm(world: FaultWorld) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     sqlalchemy.orm.configure_mappers()
+    gc.collect()
+    gc.freeze()  # no child looks through what is loaded
+    atexit.register(gc.unfreeze)  # DuckDB would report it as leaks at the end
 
 
 def make_world(

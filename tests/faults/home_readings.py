@@ -1,4 +1,8 @@
-"""What a home and an output folder say, in parts: to tell whether a state is the old one, the new one, or neither."""
+"""What a home and an output folder say, in parts: to tell whether a state is the old one, the new one, or neither.
+
+A fact is what one file says, or several that must be written together. So a run that deletes or writes many files is
+judged file by file: each is there as it was, as it will be, or not there any more, whatever became of the others.
+"""
 
 import contextlib
 import hashlib
@@ -7,6 +11,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from dnapredict.errors import DnapredictError
 
@@ -100,9 +106,10 @@ def _beside_lists(home: Path) -> Iterator[str]:
     from dnapredict.worklist.files import contact_details, latest_list, list_store, unscored_rows
 
     for heading in list_store.headings(home):
-        contacts = contact_details.read(home, heading.list_id)
-        unscored = unscored_rows.read(home, heading.list_id)
-        yield f"{heading.name}: {len(contacts)} contacts, {0 if unscored is None else len(unscored.rows)} unscored"
+        if contacts := contact_details.read(home, heading.list_id):
+            yield f"{heading.name}: {len(contacts)} contacts"
+        if (unscored := unscored_rows.read(home, heading.list_id)) is not None:
+            yield f"{heading.name}: {len(unscored.rows)} unscored"
     latest = latest_list.latest(home)
     yield f"latest {latest.heading.name if latest else ''}"
 
@@ -155,7 +162,10 @@ def _outcomes(home: Path) -> Iterator[str]:
     if store.exists:
         rows = store.read()
         yield f"{rows.num_rows} rows, {_sha256(repr(rows.select(_stable(rows.column_names)).to_pydict()).encode())}"
-    yield f"scored {len(files.lists())} challenger {len(files.challenger())} damaged {len(files.damaged())}"
+    wrong = {*files.damaged(), *files.lost()}
+    yield from (f"damaged or lost {path.name}" for path in wrong)
+    for kind, paths in (("scored", files.lists()), ("challenger", files.challenger())):
+        yield from (f"{kind} {pq.read_metadata(path).num_rows} rows" for path in paths if path not in wrong)
 
 
 def _stable(names: list[str]) -> list[str]:

@@ -10,16 +10,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
-from starlette.testclient import TestClient
 from tests.faults.faulted_verbs import VERBS, FaultWorld, as_csv, service
 from tests.faults.marked_verbs import ANY, MarkedRun, Work, failures, verbs, with_little_room
 from tests.faults.marked_world import BAD_CELL, bad_files, workbook
 
 from dnapredict.data.contract.columns import COLUMNS
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient  # warns of a successor to httpx
 
 __all__ = ["runs"]
 
@@ -79,14 +82,14 @@ def routes(bad: dict[str, Path]) -> Iterator[MarkedRun]:
     yield MarkedRun("route: pages", _served(_pages), "route: upload")
     yield MarkedRun("route: refused", _served(_refusals), "route: upload")
     yield MarkedRun("route: bad upload", _served(_bad_upload(bad["bad-cells.csv"])))
-    yield MarkedRun("route: bad uploads", _served(lambda *given: _bad_uploads(*given, bad)))
+    yield MarkedRun("route: bad uploads", _served(_bad_uploads(list(bad.values()))))
     yield MarkedRun("route: no room", with_little_room(_served(_upload_and_score)), codes=ANY)
 
 
-def _served(ask: Callable[[TestClient, FaultWorld, Path], int]) -> Work:
+def _served(ask: Callable[["TestClient", FaultWorld, Path], int]) -> Work:
     """A request to the service; what is logged from INFO on is printed, and what `/metrics` and refusals answer."""
 
-    def asked(client: TestClient, world: FaultWorld, home: Path) -> int:
+    def asked(client: "TestClient", world: FaultWorld, home: Path) -> int:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr)
         logging.getLogger("httpx").setLevel(logging.WARNING)  # the client's own, which has the addresses it asks
         code = ask(client, world, home)
@@ -109,16 +112,16 @@ def _csv(world: FaultWorld) -> bytes:
     return as_csv(pq.read_table(world.file("next.parquet"))).encode()
 
 
-def _upload(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _upload(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     return int(_tell(client.post("/v1/lists", files={"file": ("next.csv", _csv(world))})).status_code != 200)
 
 
-def _upload_workbook(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _upload_workbook(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     content = workbook(pq.read_table(world.file("next.parquet")))
     return int(_tell(client.post("/v1/lists", files={"file": ("next.xlsx", content)})).status_code != 200)
 
 
-def _upload_renamed(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _upload_renamed(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     """A list with columns of its own, for which the page asks."""
     content = _csv(world).replace(b"starts_at", b"When", 1)
     answer = _tell(client.post("/upload", files={"file": ("renamed.csv", content)}, follow_redirects=False))
@@ -134,14 +137,14 @@ def _list(home: Path, name: str = "next.csv") -> tuple[str, list[str]]:
     return list_id, [] if kept is None else kept.worklist["appointment_id"].to_pylist()
 
 
-def _record(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _record(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     list_id, appointments = _list(home)
     _tell(client.post(f"/lists/{list_id}/outcomes", data={"line": 1, "outcome": "confirmed"}, follow_redirects=False))
     body = {"appointment_id": appointments[1], "outcome": "no_answer"}
     return int(_tell(client.post(f"/v1/lists/{list_id}/actions", json=body)).status_code != 201)
 
 
-def _call(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _call(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     list_id, appointments = _list(home)
     address = f"/lists/{list_id}"
     _tell(client.get(f"{address}/call/1"))
@@ -152,14 +155,14 @@ def _call(client: TestClient, _world: FaultWorld, home: Path) -> int:
     return int(_tell(client.post(f"{address}/call/1", data=note, follow_redirects=False)).status_code >= 400)
 
 
-def _mend(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _mend(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     list_id, _ = _list(home, "bad-next-bad-cells.csv")
     page = client.get(f"/lists/{list_id}?show=all").text
     _tell(client.post(f"/lists/{list_id}/mend", data={"line": "1", "cell-0": BAD_CELL}, follow_redirects=False))
     return int("/lists" not in page)
 
 
-def _return(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _return(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     """Download the list in each form, and give it back filled in: whole, with bad cells, and cut."""
     list_id, _ = _list(home)
     for form in ("csv", "xlsx"):
@@ -175,13 +178,13 @@ def _return(client: TestClient, _world: FaultWorld, home: Path) -> int:
     return 0
 
 
-def _delete(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _delete(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     list_id, _ = _list(home)
     _tell(client.get(f"/lists/{list_id}/delete"))
     return int(_tell(client.post(f"/lists/{list_id}/delete", follow_redirects=False)).status_code != 303)
 
 
-def _pages(client: TestClient, _world: FaultWorld, home: Path) -> int:
+def _pages(client: "TestClient", _world: FaultWorld, home: Path) -> int:
     list_id, _ = _list(home)
     own = ("", "?show=all", "/sheet", "/call", "/call/1", "/call/9999", "/workbook", "/delete", "/file?form=parquet")
     addresses = [f"/lists/{list_id}{each}" for each in own]
@@ -202,7 +205,7 @@ def _pages(client: TestClient, _world: FaultWorld, home: Path) -> int:
     return 0
 
 
-def _refusals(client: TestClient, world: FaultWorld, home: Path) -> int:
+def _refusals(client: "TestClient", world: FaultWorld, home: Path) -> int:
     """Wrong values in every body."""
     from benchmarks.home_faults import as_requests
 
@@ -220,12 +223,12 @@ def _refusals(client: TestClient, world: FaultWorld, home: Path) -> int:
         f'{{"appointments": [{{"{BAD_CELL}": 1}}]}}',
     ):
         _tell(client.post("/v1/score", content=body, headers={"content-type": "application/json"}), is_refused=True)
-    for body in (
+    for action in (
         {"appointment_id": BAD_CELL, "outcome": "confirmed"},
         {"appointment_id": "x", "outcome": BAD_CELL},
         {BAD_CELL: 1},
     ):
-        _tell(client.post(f"/v1/lists/{list_id}/actions", json=body), is_refused=True)
+        _tell(client.post(f"/v1/lists/{list_id}/actions", json=action), is_refused=True)
     for address in ("outcomes", "mend", "assign", "call/1", "search"):
         for data in (
             {"line": BAD_CELL, "outcome": BAD_CELL},
@@ -239,21 +242,24 @@ def _refusals(client: TestClient, world: FaultWorld, home: Path) -> int:
     return 0
 
 
-def _bad_upload(path: Path) -> Callable[[TestClient, FaultWorld, Path], int]:
-    def ask(client: TestClient, _world: FaultWorld, _home: Path) -> int:
+def _bad_upload(path: Path) -> Callable[["TestClient", FaultWorld, Path], int]:
+    def ask(client: "TestClient", _world: FaultWorld, _home: Path) -> int:
         return int(client.post("/v1/lists", files={"file": (path.name, path.read_bytes())}).status_code != 200)
 
     return ask
 
 
-def _bad_uploads(client: TestClient, _world: FaultWorld, _home: Path, bad: dict[str, Path]) -> int:
-    for path in bad.values():
-        _tell(client.post("/v1/lists", files={"file": (path.name, path.read_bytes())}))
-        client.post("/upload", files={"file": (path.name, path.read_bytes())})
-    return 0
+def _bad_uploads(paths: list[Path]) -> Callable[["TestClient", FaultWorld, Path], int]:
+    def ask(client: "TestClient", _world: FaultWorld, _home: Path) -> int:
+        for path in paths:
+            _tell(client.post("/v1/lists", files={"file": (path.name, path.read_bytes())}))
+            client.post("/upload", files={"file": (path.name, path.read_bytes())})
+        return 0
+
+    return ask
 
 
-def _score(client: TestClient, world: FaultWorld, _home: Path) -> int:
+def _score(client: "TestClient", world: FaultWorld, _home: Path) -> int:
     from benchmarks.home_faults import as_requests
 
     rows = as_requests(_without_contacts(pq.read_table(world.file("next.parquet")).slice(0, 20)))
@@ -265,7 +271,7 @@ def _without_contacts(table: pa.Table) -> pa.Table:
     return table.select([each.name for each in COLUMNS if each.name in table.column_names])
 
 
-def _upload_and_score(client: TestClient, world: FaultWorld, home: Path) -> int:
+def _upload_and_score(client: "TestClient", world: FaultWorld, home: Path) -> int:
     return _upload(client, world, home) + _score(client, world, home)
 
 

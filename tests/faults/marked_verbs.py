@@ -79,9 +79,23 @@ def verbs() -> Iterator[MarkedRun]:
         ),
         MarkedRun(
             "audit-counts",
-            verb("audit-counts", later, *policy, "--trust", "T", "--out", "OUT/t.counts.json"),
+            verb("audit-counts", later, *policy, "--trust", "T", "--out", "OUT/pool/t.counts.json"),
             is_killed=True,
         ),
+        MarkedRun(
+            "audit-counts-of-another",
+            verb("audit-counts", "@short.parquet", *policy, "--trust", "U", "--out", "OUT/pool/u.counts.json"),
+            "audit-counts",
+        ),
+        MarkedRun(
+            "audit-pool",
+            verb("audit", "--pool", "OUT/pool", "--out", "OUT/report"),
+            "audit-counts-of-another",
+            codes=(0, DECISION),
+            is_killed=True,
+        ),
+        MarkedRun("backup", verb("backup", "OUT/backup"), is_killed=True),
+        MarkedRun("restore", _restored, "backup", is_killed=True),
         MarkedRun("compare", verb("compare", "2", "1"), "train"),
         MarkedRun("versions", verb("versions")),
         MarkedRun(
@@ -102,6 +116,8 @@ def verbs() -> Iterator[MarkedRun]:
         MarkedRun("keys-create", verb("keys", "create", "x")),
         MarkedRun("keys-person", verb("keys", "create", "--person", "A. Clerk", "--team", "North")),
         MarkedRun("keys-list", verb("keys", "list")),
+        MarkedRun("keys-link", _of_key("link"), is_killed=True),
+        MarkedRun("keys-revoke", _of_key("revoke"), is_killed=True),
         MarkedRun("keys-personal", verb("keys", "personal", "A. Marks", "--role", "Equality lead"), codes=ANY),
         MarkedRun("log-verify", verb("log", "verify")),
         MarkedRun("log-who", verb("log", "who", "--output", "OUT/who.csv")),
@@ -147,13 +163,31 @@ def _asked(work: Work) -> Work:
     return asked
 
 
+def _of_key(word: str) -> Work:
+    """`keys WORD` of the key of a person."""
+
+    def work(_world: FaultWorld, place: Path) -> int:
+        from dnapredict.service.auth import api_keys
+
+        key = next(
+            each for each in api_keys.all_keys(place / "home") if each.role is not None and each.revoked_at is None
+        )
+        return cli("keys", word, key.key_id, "--home", place / "home")
+
+    return work
+
+
+def _restored(_world: FaultWorld, place: Path) -> int:
+    return cli("restore", place / "out" / "backup", "--home", place / "user" / "home")
+
+
 def _watched(*lists: str) -> Work:
     """Put these lists into the watched folder, and look four times."""
 
     def work(world: FaultWorld, place: Path) -> int:
         from dnapredict.pipeline import watching
 
-        watching._looks = lambda _seconds: iter(range(4))  # type: ignore[assignment]
+        watching._looks = lambda _seconds: iter([None] * 4)  # type: ignore[assignment]
         for name in lists:
             path = world.file(name[1:])
             shutil.copyfile(path, place / "drop" / path.name)

@@ -29,11 +29,13 @@ NAMED = ("appointment_id", "patient_id")
 
 # A list that waits in the watched folder, as it was put there.
 _GIVEN = re.compile(r"drop/[^./][^/]*")
+_HOME = "(home|out/backup|user/home)"
+"""The home, its backup, and what is restored from that."""
 # Where a run may leave what, besides its inputs: by a pattern of names in its place. All of it is its owner's alone.
 MAY_HOLD = {
-    r"home/lists/[^.].*": {"appointment"},
-    r"home/history/[^.].*": {"appointment", "patient", "area", "digest"},  # a digest is next to what it is of
-    r"home/outcomes/(?!dnapredict-)[^.].*": {"ethnic code"},
+    rf"{_HOME}/lists/[^.].*": {"appointment"},
+    rf"{_HOME}/history/[^.].*": {"appointment", "patient", "area", "digest"},  # a digest is next to what it is of
+    rf"{_HOME}/outcomes/(?!dnapredict-)[^.].*": {"ethnic code"},
     r"out/worklist\..*": {"appointment", "name", "telephone"},
     r"out/features\.parquet": {"appointment", "patient"},
     r"drop/(done|failed)/[^.].*(?<!\.txt)": {"*"},
@@ -130,7 +132,8 @@ def _faults_of_file(place: Path, name: str, holds: frozenset[str], *, is_killed:
         yield Fault(name, kind, "must not be there")
     first, *rest = Path(name).parts
     # The folders of outputs and the watched folder are a person's; what is made in them is ours.
-    limit = {"home": place / "home", "drop": place.joinpath("drop", *rest[:1])}.get(first, path)
+    limits = {"home": place / "home", "drop": place.joinpath("drop", *rest[:1])}
+    limit = place.joinpath(first, rest[0]) if re.match(_HOME, name) and first != "home" else limits.get(first, path)
     for open_ in modes_that_are_open(path, limit) if holds else ():
         yield Fault(name, "+".join(sorted(holds)), open_)
 

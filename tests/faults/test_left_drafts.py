@@ -14,6 +14,8 @@ from dnapredict.data.files import drafts
 from dnapredict.data.files.atomic_write import SHARED_FILE, create_folder, write_atomically, write_private
 from dnapredict.data.files.drafts import SECONDS_OF_A_DRAFT
 from dnapredict.fairness.signing import report_files_sha256
+from dnapredict.registry import holdout_store
+from dnapredict.service.auth import sign_in_links
 from dnapredict.service.home_checks import file_checks
 from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.scored_rows import ScoredFiles
@@ -43,7 +45,7 @@ with {writing} as draft:
 
 @has_locks
 @pytest.mark.parametrize("writing", [OF_A_FILE, OF_A_FOLDER])
-def test_what_a_killed_run_drafted_goes_with_the_next_run_to_the_same_output(tmp_path: Path, writing: str):
+def test_what_a_killed_run_drafted_goes_with_the_next_run_to_the_same_output(tmp_path: Path, writing: str) -> None:
     out = tmp_path / "report"
     draft, of_another = killed(out, writing), killed(tmp_path / "other", writing)
     persons = tmp_path / ".report-original"
@@ -58,7 +60,7 @@ def test_what_a_killed_run_drafted_goes_with_the_next_run_to_the_same_output(tmp
 
 
 @has_locks
-def test_a_draft_that_another_process_fills_is_not_removed_and_not_named_however_old_it_is(tmp_path: Path):
+def test_a_draft_that_another_process_fills_is_not_removed_and_not_named_however_old_it_is(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -82,7 +84,7 @@ with write_atomically(Path(sys.argv[1])) as draft:
     assert (tmp_path / "lists" / "x.json").read_text(encoding="utf-8") == "of the other"
 
 
-def test_a_folder_that_was_moved_away_to_be_replaced_is_put_back_by_the_next_run(tmp_path: Path):
+def test_a_folder_that_was_moved_away_to_be_replaced_is_put_back_by_the_next_run(tmp_path: Path) -> None:
     away = tmp_path / f".{'0a' * 8}.replaced-report"
     (away / "report").mkdir(parents=True)
     (away / "report" / "audit.json").write_text("earlier", encoding="utf-8")
@@ -110,7 +112,7 @@ def left(folder: Path, name: str, *, modified: float | None = None) -> Path:
 
 def test_without_locks_a_draft_goes_with_the_next_write_of_that_file_once_it_is_an_hour_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(drafts, "try_lock_path", lambda *_: None)
     hours = time.time() - 2 * SECONDS_OF_A_DRAFT
     old, of_another = left(tmp_path, "signature.json", modified=hours), left(tmp_path, "other.json", modified=hours)
@@ -123,13 +125,13 @@ def test_without_locks_a_draft_goes_with_the_next_write_of_that_file_once_it_is_
     assert sorted(tmp_path.iterdir()) == sorted([of_another, young, tmp_path / "signature.json"])
 
 
-def test_a_signature_does_not_cover_the_draft_of_a_signing_that_was_killed(tmp_path: Path):
+def test_a_signature_does_not_cover_the_draft_of_a_signing_that_was_killed(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("x", encoding="utf-8")
     left(tmp_path, "signature.json")
     assert report_files_sha256(tmp_path) == {"report.html": hashlib.sha256(b"x").hexdigest()}
 
 
-def test_doctor_names_and_removes_what_a_killed_join_of_outcomes_has_put_on_the_disk(tmp_path: Path):
+def test_doctor_names_and_removes_what_a_killed_join_of_outcomes_has_put_on_the_disk(tmp_path: Path) -> None:
     overflow = tmp_path / "outcomes" / "dnapredict-x1y2z3a4"
     overflow.mkdir(parents=True)
     (overflow / "0.arrows").write_bytes(b"rows")
@@ -144,10 +146,28 @@ def test_doctor_names_and_removes_what_a_killed_join_of_outcomes_has_put_on_the_
     assert not overflow.exists()
 
 
-def test_the_draft_of_a_mark_is_no_mark_of_a_list_that_is_lost(tmp_path: Path):
+def test_the_draft_of_a_mark_is_no_mark_of_a_list_that_is_lost(tmp_path: Path) -> None:
     """A process was killed while it marked that a list was written."""
     for folder, name in (("outcomes/scored", "20261130T051337747350-88.parquet.made"), ("lists", f"{'0' * 16}.kept")):
         (tmp_path / folder).mkdir(parents=True)
         left(tmp_path / folder, name)
     assert not ScoredFiles(tmp_path).lost()
     assert not list(list_store.damaged(tmp_path))
+
+
+def test_a_draft_in_a_folder_of_the_home_is_no_file_of_that_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`doctor` named what a killed training was writing as a damaged test set, and the log a list as lost."""
+    for folder in ("tested", "lists", "sign-in/links"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tested" / "holdout.secret").write_text("ab" * 32, encoding="ascii")
+    left(tmp_path / "tested", f"{'ab' * 32}.parquet")
+    left(tmp_path / "lists", f"{'0' * 16}.kept")
+    left(tmp_path / "lists", f"{'0' * 16}.parquet")
+    left(tmp_path / "sign-in" / "links", f"{'ab' * 32}.json")
+    assert not list(holdout_store.damaged(tmp_path))
+    assert not list(list_store.damaged(tmp_path))
+    assert not list(sign_in_links.damaged(tmp_path))
+    assert not list_store.headings(tmp_path)
+    assert not caplog.records

@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from benchmarks.write_faults import evenly
 from tests.end_to_end.conftest import must_succeed
 from tests.end_to_end.conftest import trust as trust
 from tests.end_to_end.world import Trust
+from tests.faults.home_readings import half, lost
 from tests.faults.interposed_process import interposer
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,29 @@ def test_a_kill_at_half_of_a_write_leaves_half_of_its_bytes(library: Path, tmp_p
     code, found = steps(library, tmp_path / "home", at=3)
     assert (code, found[-1]) == (-9, ["half", "a"])
     assert (tmp_path / "home" / "a").read_text() == "01234"
+
+
+def test_states_are_judged_in_an_order_of_which_every_beginning_is_spread_evenly() -> None:
+    assert evenly(list("abcdefgh")) == list("aecgbfdh")
+    assert sorted(evenly(list("abcdefghijk"))) == list("abcdefghijk")
+    assert (evenly([]), evenly(["a"])) == ([], ["a"])
+
+
+DELETIONS = """
+    old                        | new      | after a kill       | lost | half
+    week 1, week 2, week 3     | week 3   | week 2, week 3     |      |
+    week 1, week 2, week 3     | week 3   | week 1             | week 3 |
+    week 1: 9 rows             | week 1: 8 rows | week 1: 0 rows |  | week 1: 0 rows
+    week 1                     | week 1, week 2 | week 1, week 2, week 2 | | week 2
+"""
+
+
+def test_a_run_that_deletes_or_writes_several_files_is_judged_file_by_file() -> None:
+    for line in DELETIONS.strip().splitlines()[1:]:
+        old, new, now, gone, strange = ([each.strip() for each in cell.split(",")] for cell in line.split("|"))
+        readings = [{"lists": [each for each in cell if each]} for cell in (old, new, now)]
+        assert lost(*readings).get("lists", [""]) == gone, line
+        assert half(*readings).get("lists", [""]) == strange, line
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,20 @@ def test_rows_to_mend_that_are_lost_are_named_in_the_log_and_by_doctor(
     assert list(unscored_rows.damaged(home)) == []
 
 
+def test_an_older_copy_of_the_rows_to_correct_does_not_ask_again_for_a_row_that_was_corrected(tmp_path: Path) -> None:
+    home, list_id = tmp_path, "0" * 16
+    rows = unscored_rows.UnscoredRows(("booked_at",), {1: {"booked_at": "never"}, 2: {"booked_at": "x"}}, IDENTITY)
+    path = home / "lists" / f"{list_id}.unscored"
+    unscored_rows.keep(home, list_id, rows)
+    older = path.read_bytes()
+    unscored_rows.keep(home, list_id, rows.without(1))
+    assert unscored_rows.read(home, list_id) == rows.without(1)
+    path.write_bytes(older)
+    assert unscored_rows.read(home, list_id) is None
+    (said,) = unscored_rows.damaged(home)
+    assert said.startswith(f"{path}: is an older copy: a row of this list was corrected later.")
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_with_a_list_everything_that_belongs_to_it_is_deleted(desk: Desk, is_lost: bool) -> None:
     list_id = desk.later.rsplit("/", 1)[-1]

@@ -215,6 +215,48 @@ def test_a_note_is_kept_changed_and_removed_with_or_without_contact_details(tmp_
     assert contact_details.read(tmp_path, with_details) == {1: ContactDetails("Sam Lee")}
 
 
+def test_an_older_copy_is_not_shown_is_told_and_goes_with_the_next_write(tmp_path: Path, caplog):
+    list_id = stored_list(tmp_path).heading.list_id
+    contact_details.keep(tmp_path, list_id, {1: MARKED}, LATER)
+    path = tmp_path / "lists" / f"{list_id}.contacts"
+    older = path.read_bytes()
+    contact_details.set_note(tmp_path, list_id, 1, "not on this number", until=LATER)
+    newest = path.read_bytes()
+    path.write_bytes(older)
+    assert contact_details.read_with_notes(tmp_path, list_id) == ({}, {})
+    assert contact_details.is_unreadable(tmp_path, list_id)
+    (said,) = contact_details.damaged(tmp_path)
+    assert said.startswith(f"{path}: is an older copy: contact details or notes of this list were written later.")
+    assert [record.getMessage() for record in caplog.records] == [said]
+    path.write_bytes(newest)
+    assert contact_details.read_with_notes(tmp_path, list_id) == ({1: MARKED}, {1: "not on this number"})
+    path.write_bytes(older)
+    contact_details.keep(tmp_path, list_id, {1: ContactDetails("Sam Lee")}, LATER)  # it is uploaded again
+    assert contact_details.read(tmp_path, list_id) == {1: ContactDetails("Sam Lee")}
+    assert not list(contact_details.damaged(tmp_path))
+    # A process that was killed after the file was written, before its mark: the file is the newer of the two.
+    mark = path.with_name(f"{path.name}.made")
+    before = mark.read_text()
+    contact_details.set_note(tmp_path, list_id, 2, "x", until=LATER)
+    mark.write_text(before)
+    assert contact_details.notes(tmp_path, list_id) == {2: "x"}
+
+
+def test_the_contact_details_of_an_earlier_release_are_read(tmp_path: Path):
+    list_id = stored_list(tmp_path).heading.list_id
+    key = contact_details.key_in(contact_details.read_or_make(tmp_path / "contacts.key"))
+    head = b"dnapredict contacts 1 2100-01-01\n"
+    plain = b'{"2": "a note"}\n1 ["Sam Lee", null, [], null, null, []]'
+    path = tmp_path / "lists" / f"{list_id}.contacts"
+    path.write_bytes(head + contact_details.encrypt(plain, key, bound_to=head + list_id.encode()))
+    path.with_name(f"{path.name}.made").write_text("2100-01-01")
+    assert contact_details.read_with_notes(tmp_path, list_id) == ({1: ContactDetails("Sam Lee")}, {2: "a note"})
+    older = path.read_bytes()
+    contact_details.set_note(tmp_path, list_id, 2, "another", until=LATER)
+    path.write_bytes(older)
+    assert contact_details.notes(tmp_path, list_id) == {}
+
+
 def _write_notes(home: Path, list_id: str, first: int) -> None:
     for row in range(first, first + 20):
         contact_details.set_note(home, list_id, row, f"note {row}", until=LATER)

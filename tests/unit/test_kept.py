@@ -91,6 +91,44 @@ def test_a_damaged_marker_of_a_lost_list_is_not_repeated(tmp_path: Path) -> None
     assert "9434765919" not in str(refused.value)
 
 
+def test_an_older_copy_of_a_list_of_which_a_row_was_corrected_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "lists" / f"{keep(tmp_path).list_id}.parquet"
+    older = path.read_bytes()
+    for _ in range(2):
+        found = list_store.find(tmp_path, path.stem)
+        assert found is not None
+        list_store.keep_changed(tmp_path, found)
+    newest = path.read_bytes()
+    path.write_bytes(older)
+    with pytest.raises(StoreError, match="is an older copy: a row of this list was corrected later"):
+        list_store.find(tmp_path, path.stem)
+    assert list_store.headings(tmp_path) == ()
+    assert "is an older copy" in caplog.text
+    assert [said for said in list_store.damaged(tmp_path) if "is an older copy" in said]
+    path.write_bytes(newest)
+    path.unlink()
+    with pytest.raises(StoreError, match="the list scored on 2026-11-23 is lost"):
+        list_store.find(tmp_path, path.stem)
+
+
+def test_a_corrected_list_is_kept_also_where_its_marker_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heading = keep(tmp_path)
+    found = list_store.find(tmp_path, heading.list_id)
+    assert found is not None
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("No space left on device")
+
+    monkeypatch.setattr(list_store, "write_private", full)
+    monkeypatch.setattr(list_store, "write_count", full)
+    list_store.keep_changed(tmp_path, found)
+    assert list_store.find(tmp_path, heading.list_id) is not None
+
+
 def test_a_list_without_its_heading_is_scored_again(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     pq.write_table(WORKLIST, tmp_path / "lists" / ("1" * 16 + ".parquet"))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dnapredict.model.artefact import load, save
 from dnapredict.model.evaluate.metric_intervals import PairedDifference
 from dnapredict.model.fit.training import Training, train
 from dnapredict.registry import CHALLENGER, CHAMPION, Registered, Registry
+from dnapredict.registry.decision_ledger import Decisions, Kind
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,32 @@ def test_a_new_version_is_challenger_and_not_champion(registry):
     assert registry.version_of(CHALLENGER) == "1"
     with pytest.raises(ModelError, match="dnapredict promote V"):
         registry.version_of(CHAMPION)
+
+
+def test_a_training_that_is_killed_before_it_is_in_the_ledger_is_not_the_challenger(
+    folder, training, tmp_path, monkeypatch
+):
+    """Nobody knows which appointments that version was tested on, so nothing can be done with it."""
+    registry = Registry(tmp_path / "home")
+    assert registry.register(folder, training).version == "1"
+    append = Decisions.append
+
+    def killed(self: Decisions, kind: Kind, data: Mapping[str, str]) -> None:
+        if kind == "training":
+            raise KeyboardInterrupt
+        append(self, kind, data)
+
+    monkeypatch.setattr(Decisions, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        registry.register(folder, training)
+    monkeypatch.setattr(Decisions, "append", append)
+    left = Registry(tmp_path / "home")
+    assert left.version_of(CHALLENGER) == "1"
+    assert [each.version for each in left.versions()] == ["1"]
+    again = left.register(folder, training).version
+    assert left.version_of(CHALLENGER) == again
+    assert load(left.folder(CHALLENGER)).manifest == load(folder).manifest
+    assert [each.version for each in left.versions()] == ["1", again]
 
 
 @pytest.mark.parametrize("name", ["99", "winner"])

@@ -92,7 +92,7 @@ def damaged(home: Path) -> Iterator[str]:
     StoreError
         If the secret of the home is damaged, or was lost while files are keyed with it.
     """
-    paths = sorted((home / FOLDER).glob("*.parquet"))
+    paths = sorted((home / FOLDER).glob("[!.]*.parquet"))
     key = _secret(home) if paths else b""
     for path in paths:
         try:
@@ -139,7 +139,7 @@ def _read(path: Path, *, version: str) -> pa.Table:
 def _upgrade(home: Path, secret: bytes) -> None:
     """Key and seal the files of earlier releases, and make all files private."""
     (home / FOLDER).chmod(PRIVATE_FOLDER)
-    for path in sorted((home / FOLDER).glob("*.parquet")):
+    for path in sorted((home / FOLDER).glob("[!.]*.parquet")):
         path.chmod(PRIVATE_FILE)
         with contextlib.suppress(pa.ArrowException, ModelError):  # damaged: `kept` raises when it is needed
             table = _read(path, version="")
@@ -176,7 +176,7 @@ def _fingerprints(plain: bytes, secret: bytes) -> NDArray[np.uint64]:
 def _secret(home: Path) -> bytes:
     """The secret of the home, created when first needed, and never again while files are keyed with it."""
     path = home / _SECRET
-    keyed = not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("*.parquet")))
+    keyed = not path.exists() and any(map(_is_keyed_file, (home / FOLDER).glob("[!.]*.parquet")))
     used_for = (
         f"what versions were tested on is keyed with it (without a backup, remove {home / FOLDER} and train "
         "again what is to be compared)"

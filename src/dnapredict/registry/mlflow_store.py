@@ -91,8 +91,8 @@ class TrackingStore:
                 client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id)
 
-    def add_challenger(self, run_id: str, model_id: str, *, tags: dict[str, str], note: str = "") -> str:
-        """Register a logged model as the next version and give it the alias `challenger`; returns its number."""
+    def add_version(self, run_id: str, model_id: str, *, tags: dict[str, str], note: str = "") -> str:
+        """Register a logged model as the next version; returns its number."""
         client = self.client
         with contextlib.suppress(MlflowException):  # it exists
             client.create_registered_model(MODEL_NAME, description=_MODEL_NOTE)
@@ -101,8 +101,11 @@ class TrackingStore:
             made = client.create_model_version(
                 MODEL_NAME, source, run_id, tags=tags, description=note, model_id=model_id
             )
-        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, made.version)
         return str(made.version)
+
+    def set_challenger(self, version: str) -> None:
+        """Give a version the alias `challenger`, which another version loses."""
+        self.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
 
 
 class Store(TrackingStore):

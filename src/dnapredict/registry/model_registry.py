@@ -133,11 +133,14 @@ class Registry:
             model_id = log_model(store, folder, run_id, stored=stored)
             keep(store.home, training, digest=stored.digest)
             selection = selection_tags(training)
-            version = store.add_challenger(run_id, model_id, tags=run_tags(stored) | selection, note=note)
+            version = store.add_version(run_id, model_id, tags=run_tags(stored) | selection, note=note)
             identity = Identity(version, stored.digest, content_of(folder))
             kept_as = self._keep_training(stored, appointments)
             card = {"card": file_sha256(run_card(store.home, run_id))}
             self._ledger.append("training", identity.data | selection | kept_as | card)
+            # After the entry: a version without one can be neither audited nor scored with, and the earlier challenger
+            # would have lost its place to it.
+            store.set_challenger(version)
             self.copy_card(version)
         tags = run_tags(stored) | selection | {"home_version": version}
         self._team.add_training(folder, stored, log=log, tags=tags, note=note)

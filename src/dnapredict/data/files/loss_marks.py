@@ -2,14 +2,20 @@
 
 The mark of `NAME` is the file `NAME.made` next to it. It is written after the file itself: a process that is killed in
 between leaves a file without a mark, as an earlier release does, and never a mark that accuses wrongly.
+
+The mark of a file that belongs to a list and is rewritten also counts the writes, as the file itself does: a file that
+counts fewer is an older copy. It is deleted with the list; a file of the home that stays has a mark of
+`data.files.newest_marks`.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
-from dnapredict.data.files.atomic_write import write_once
+from dnapredict.data.files.atomic_write import write_once, write_private
 
 MADE: Final = ".made"
+_WRITES: Final = re.compile(r", writes: (\d{1,12})\n\Z")
 _SAYS: Final = "The file of this name without .made was written in this home. Do not delete this mark on its own.\n"
 
 
@@ -27,6 +33,41 @@ def mark_made(path: Path, says: str = _SAYS) -> None:
         If the mark cannot be written.
     """
     write_once(mark_of(path), says)
+
+
+def mark_writes(path: Path, writes: int, *, says: str) -> None:
+    """Mark that the file at `path` was written for the `writes`-th time, with a mark that begins with `says`.
+
+    The file is written first: a process that is killed in between leaves an older count, which refuses nothing.
+
+    Raises
+    ------
+    StoreError
+        If the mark cannot be written.
+    """
+    write_count(mark_of(path), writes, says=says)
+
+
+def marked_writes(path: Path) -> int:
+    """The number of writes in the mark of the file at `path`; 0 where it has none, as in an earlier release.
+
+    It is read before the file: another process may write between the two.
+    """
+    return count_in(mark_of(path))
+
+
+def write_count(mark: Path, writes: int, *, says: str) -> None:
+    """As `mark_writes`, for a mark at a path of its own."""
+    write_private(mark, f"{says}, writes: {writes}\n")
+
+
+def count_in(mark: Path) -> int:
+    """As `marked_writes`, for a mark at a path of its own."""
+    try:
+        found = _WRITES.search(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    return 0 if found is None else int(found[1])
 
 
 def remove_with_mark(path: Path) -> bool:

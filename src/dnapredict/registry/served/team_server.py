@@ -47,7 +47,7 @@ class TeamServer:
         def copy(store: TrackingStore) -> None:
             run_id = log(store)
             model_id = log_model(store, folder, run_id, stored=stored, with_code=True)
-            store.add_challenger(run_id, model_id, tags=tags, note=note)
+            store.set_challenger(store.add_version(run_id, model_id, tags=tags, note=note))
 
         self._send(copy)
 

@@ -124,7 +124,7 @@ class OpenIdPeople:
 
     def damaged(self) -> Iterator[str]:
         """A sentence for each record that cannot be read."""
-        for path in sorted(self._folder.glob("*.json")):
+        for path in sorted(self._folder.glob("[!.]*.json")):
             try:
                 self._record(path.stem)
             except StoreError as error:

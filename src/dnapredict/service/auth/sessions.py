@@ -157,7 +157,7 @@ def damaged(folder: Path) -> Iterator[tuple[Path, str]]:
     ended = folder / _ENDED
     if is_lost(ended):
         yield ended, _all_lost(ended)
-    for mark in sorted(ended.glob(f"*{MADE}")):
+    for mark in sorted(ended.glob(f"[!.]*{MADE}")):
         path = mark.with_name(mark.name.removesuffix(MADE))
         if not path.name.startswith(".") and not path.exists():
             yield path, f"{path}: the record of an ended session is missing. Its mark still ends the session."

@@ -97,7 +97,7 @@ def use(home: Path, token: str) -> str | None:
 
 def damaged(home: Path) -> Iterator[tuple[Path, str]]:
     """The files of links that cannot be read, each with a sentence; such a link signs nobody in."""
-    for path in sorted((home / _FOLDER).glob("*.json")):
+    for path in sorted((home / _FOLDER).glob("[!.]*.json")):
         try:
             _read(path)
         except StoreError as error:
@@ -111,7 +111,7 @@ def _file(home: Path, token: str) -> Path:
 def _remove_outdated(home: Path) -> None:
     """Remove links that have expired and were never used."""
     with contextlib.suppress(OSError):
-        for path in (home / _FOLDER).glob("*.json"):
+        for path in (home / _FOLDER).glob("[!.]*.json"):
             with contextlib.suppress(OSError, StoreError):
                 stored = _read(path)
                 if stored is not None and stored.is_over:

@@ -13,7 +13,7 @@ from typing import Final
 from dnapredict.data.files.atomic_write import write_private
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
-from dnapredict.data.files.loss_marks import is_lost, mark_of
+from dnapredict.data.files.loss_marks import is_lost, mark_of, mark_writes, marked_writes
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist.files.list_files import ASSIGNED, assigned_file, written_files
 
@@ -21,7 +21,7 @@ LONGEST_NAME: Final = 80
 _SECONDS_TO_WAIT: Final = 10.0
 _LOCK: Final = ".assign.lock"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
-_WRITTEN: Final = "Handed over, writes: "
+_SAYS: Final = "Handed over"
 _BUSY: Final = "Somebody else is handing over lines of a list just now. Try again."
 
 
@@ -61,11 +61,10 @@ def assign(home: Path, list_id: str, assignment: Assignment) -> None:
         except StoreError as error:
             _LOG.error("%s", error)
             before = _Assignments()
-        writes = 1 + max(before.writes, _marked_writes(path))
+        writes = 1 + max(before.writes, marked_writes(path))
         assignments = (*_without(before.assignments, assignment.lines), assignment)
         write_private(path, _Assignments(writes=writes, assignments=assignments).model_dump_json())
-        # After the file: a process that is killed in between leaves an older count, which refuses nothing.
-        write_private(mark_of(path), f"{_WRITTEN}{writes}\n")
+        mark_writes(path, writes, says=_SAYS)
 
 
 def assigned(home: Path, list_id: str) -> Mapping[int, Assignment]:
@@ -95,18 +94,8 @@ def _without(assignments: Sequence[Assignment], lines: Sequence[int]) -> list[As
     return [each.model_copy(update={"lines": left}) for each, left in rest if left]
 
 
-def _marked_writes(path: Path) -> int:
-    """The number of writes that the mark holds; 0 where it holds none, as in an earlier release."""
-    try:
-        text = mark_of(path).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return 0
-    number = text.strip().removeprefix(_WRITTEN)
-    return int(number) if number.isdecimal() else 0
-
-
 def _read(path: Path) -> _Assignments:
-    marked = _marked_writes(path)  # first: another process may write between the two
+    marked = marked_writes(path)
     stored = read_record(path, _Assignments, advice="Hand the lines over again, which replaces it.")
     if stored is None and is_lost(path):
         raise StoreError(

@@ -3,8 +3,8 @@
 `lists/ID.contacts` holds them for the list `lists/ID.parquet`, by the number of the line on the list, from 1. The file
 is encrypted with AES-256-GCM with a key of the home (`contacts.key`) and bound to the list and to its last day, so
 that neither can be exchanged. The last day precedes the ciphertext in plain text, so that the file can be deleted
-without the key. The mark `lists/ID.contacts.made` holds that day too, so that a lost file is known until then. Calls
-can be made and recorded without the file.
+without the key. The mark `lists/ID.contacts.made` holds that day too, so that a lost file is known until then, and both
+count the writes, so that an older copy is not shown. Calls can be made and recorded without the file.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnapredict.data.files.atomic_write import write_atomically, write_private
+from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.encryption import decrypt, encrypt
 from dnapredict.data.files.file_lock import locked
-from dnapredict.data.files.loss_marks import mark_of, remove_with_mark
+from dnapredict.data.files.loss_marks import mark_of, mark_writes, marked_writes, remove_with_mark
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
 from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist.files.contact_table import CARRIED, ContactDetails, carried_row, details_of
@@ -39,13 +39,19 @@ KEY: Final = "contacts.key"
 _LOCK: Final = "contacts.lock"
 _SECONDS_TO_WAIT: Final = 10.0
 _BUSY: Final = "The contact details of this home are being written by another process. Try again in a minute."
-_HEAD: Final = re.compile(rb"dnapredict contacts 1 (\d{4}-\d\d-\d\d)\n")
+# Version 1, of earlier releases, does not count the writes.
+_HEAD: Final = re.compile(rb"dnapredict contacts (?:1|2 writes (?P<writes>\d{1,12})) (?P<until>\d{4}-\d\d-\d\d)\n")
 _SECONDS_OF_A_DRAFT: Final = 3_600
+_DAY: Final = len("2026-12-21")
 # The time zone in which a day ends.
 _ZONE: Final = ZoneInfo(ENGLAND)
 # Made once: `json.dumps` makes one for each row.
 _ROWS: Final = json.JSONEncoder(separators=(",", ":"))
 _LOG: Final = logging.getLogger("dnapredict.worklist")
+
+
+class _OlderCopyError(ValueError):
+    """The file is one that was replaced later."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +209,7 @@ def damaged(home: Path) -> Iterator[str]:
         if until is not None and until < _today():
             continue
         try:
-            _opened(home, path.stem, path.read_bytes())
+            _opened(home, path.stem, marked=marked_writes(path), sealed=path.read_bytes())
         except FileNotFoundError:
             yield _lost(path)
         except (OSError, StoreError, ValueError) as error:
@@ -259,19 +265,20 @@ def key_in(secret: bytes) -> bytes:
 
 
 def _write(home: Path, list_id: str, content: _Content) -> None:
-    head = _head(content.until)
+    path = contacts_file(home, list_id)
+    writes = 1 + max(_head_of(path)[1], marked_writes(path))
+    head = _head(content.until, writes)
     key = key_in(read_or_make(home / KEY))
     sealed = encrypt(_plain(content), key, bound_to=_bound_to(head, list_id))
-    path = contacts_file(home, list_id)
     with write_atomically(path) as draft:
         draft.write_bytes(head + sealed)
-    if _marked_day(path) != content.until:
-        write_private(mark_of(path), content.until.isoformat())
+    mark_writes(path, writes, says=content.until.isoformat())
 
 
 def _content(home: Path, list_id: str) -> _Content | None:
     """The content of a list's file; None if there is no file, it is due to be deleted, or it cannot be read."""
     path = contacts_file(home, list_id)
+    marked = marked_writes(path)
     try:
         sealed = path.read_bytes()
     except FileNotFoundError:
@@ -282,16 +289,22 @@ def _content(home: Path, list_id: str) -> _Content | None:
         _log_once(f"{path}: the contact details cannot be read ({type(error).__name__}).")
         return None
     head = _HEAD.match(sealed)
-    if head is not None and datetime.date.fromisoformat(head[1].decode()) < _today():
+    if head is not None and datetime.date.fromisoformat(head["until"].decode()) < _today():
         return None
     try:
-        return _opened(home, list_id, sealed)
+        return _opened(home, list_id, sealed, marked=marked)
     except (StoreError, ValueError) as error:
         _log_once(_unreadable(path, error))
         return None
 
 
 def _unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, _OlderCopyError):
+        return (
+            f"{path}: is an older copy: contact details or notes of this list were written later. Calls can be made "
+            "and recorded without them; upload the list again to restore them. To go on with this copy on purpose, "
+            f"remove {mark_of(path).name}."
+        )
     return (
         f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "
         "from another home. Calls can be made and recorded without them; upload the list again to restore them."
@@ -317,7 +330,7 @@ def _is_lost(path: Path) -> bool:
 def _marked_day(path: Path) -> datetime.date | None:
     """The last day in the mark of a file; None where there is no mark, or it is damaged."""
     try:
-        return datetime.date.fromisoformat(mark_of(path).read_text(encoding="ascii"))
+        return datetime.date.fromisoformat(mark_of(path).read_text(encoding="ascii")[:_DAY])
     except (OSError, ValueError):
         return None
 
@@ -330,7 +343,8 @@ def _lost(path: Path) -> str:
     )
 
 
-def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
+def _opened(home: Path, list_id: str, sealed: bytes, *, marked: int) -> _Content:
+    """The content of a file, `marked` being the writes in its mark, read before it."""
     head = _HEAD.match(sealed)
     if head is None:
         raise ValueError("no file of contact details")
@@ -338,15 +352,17 @@ def _opened(home: Path, list_id: str, sealed: bytes) -> _Content:
     plain = decrypt(sealed[head.end() :], key, bound_to=_bound_to(head[0], list_id))
     noted, _, details = plain.partition(b"\n")
     notes = {int(number): text for number, text in json.loads(noted).items()}
-    return _Content(datetime.date.fromisoformat(head[1].decode()), details, notes)
+    if int(head["writes"] or 0) < marked:
+        raise _OlderCopyError
+    return _Content(datetime.date.fromisoformat(head["until"].decode()), details, notes)
 
 
-def _head(until: datetime.date) -> bytes:
-    return f"dnapredict contacts 1 {until.isoformat()}\n".encode()
+def _head(until: datetime.date, writes: int) -> bytes:
+    return f"dnapredict contacts 2 writes {writes} {until.isoformat()}\n".encode()
 
 
 def _bound_to(head: bytes, list_id: str) -> bytes:
-    """What the ciphertext is bound to: the last day in front of it, and its list."""
+    """What the ciphertext is bound to: the count and the last day in front of it, and its list."""
     return head + list_id.encode()
 
 
@@ -369,12 +385,21 @@ def _from_json(row: bytes) -> ContactDetails:
 
 
 def _until(path: Path) -> datetime.date | None:
+    return _head_of(path)[0]
+
+
+def _head_of(path: Path) -> tuple[datetime.date | None, int]:
+    """The last day and the count of writes in front of the ciphertext; None and 0 where they cannot be read."""
     try:
         with path.open("rb") as file:
-            head = _HEAD.match(file.readline(64))
-        return None if head is None else datetime.date.fromisoformat(head[1].decode())
+            head = _HEAD.match(file.readline(80))
+        return (
+            (None, 0)
+            if head is None
+            else (datetime.date.fromisoformat(head["until"].decode()), int(head["writes"] or 0))
+        )
     except (OSError, ValueError):
-        return None
+        return None, 0
 
 
 def _today() -> datetime.date:

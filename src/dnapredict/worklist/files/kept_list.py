@@ -100,6 +100,8 @@ class Heading(StoredRecord):
         Sentences on missing columns of the list, and the factors that need them.
     ends_at
         When the last appointment starts; None where that is not known without reading the list.
+    writes
+        How often the list was written: once, and again for each row that was corrected.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -121,6 +123,7 @@ class Heading(StoredRecord):
     upload_hash: str = ""
     lacks: tuple[str, ...] = ()
     ends_at: datetime.datetime | None = None
+    writes: int = 1
 
     @property
     def zone(self) -> datetime.tzinfo:

@@ -1,10 +1,12 @@
 """The files of the lists that a home keeps: where each lies, its state, and whether it was lost.
 
-`lists/ID.parquet` is a list, and `ID.kept` its marker, which is deleted with it: a marker without a list means that the
-list was lost. Other files of the same name hold what belongs to the list, each with a mark that it was written.
+`lists/ID.parquet` is a list, and `ID.kept` its marker, which is deleted with it: a marker without a list means that
+the list was lost, and one that counts more writes than the list, that the list is an older copy. Other files of the
+same name hold what belongs to the list, each with a mark that it was written.
 """
 
 import contextlib
+import datetime
 import re
 import stat
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ UNSCORED: Final = ".unscored"
 ASSIGNED: Final = ".assigned"
 MARKER: Final = ".kept"
 _FOLDER: Final = "lists"
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d(?=\Z|, writes: )")
 
 FileState = tuple[int, int, int, int]
 """What changes with every write of a file: its number, size and times."""
@@ -62,6 +64,19 @@ def marker_of(path: Path) -> Path:
     return path.with_suffix(MARKER)
 
 
+def marked_day(path: Path) -> datetime.date:
+    """The day in the marker of a list, on which it was scored.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is damaged.
+    """
+    return datetime.date.fromisoformat(marker_of(path).read_text(encoding="ascii").partition(",")[0])
+
+
 def loss_of(path: Path) -> str:
     """The message that a list is lost; "" if the list exists, or was deleted together with its marker."""
     try:
@@ -71,7 +86,8 @@ def loss_of(path: Path) -> str:
     if path.exists():  # another process has just written it
         return ""
     # A damaged marker may hold the content of another file, which must not reach the log.
-    day = written if _DAY.fullmatch(written) else "an unknown day"
+    found = _DAY.match(written)
+    day = "an unknown day" if found is None else found[0]
     return (
         f"{path}: the list scored on {day} is lost. Restore it from a backup or score it again; if it was "
         f"removed on purpose, remove {marker_of(path).name} too."
@@ -94,7 +110,7 @@ def file_state(path: Path) -> FileState:
 
 def list_files(home: Path) -> Iterator[tuple[Path, FileState]]:
     """The regular files of kept lists, each with its state; another process may remove one meanwhile."""
-    for path in (home / _FOLDER).glob("*.parquet"):
+    for path in (home / _FOLDER).glob("[!.]*.parquet"):
         with contextlib.suppress(OSError):
             yield path, file_state(path)
 

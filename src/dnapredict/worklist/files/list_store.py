@@ -11,6 +11,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 
 from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
-from dnapredict.data.files.loss_marks import mark_of, remove_with_mark
+from dnapredict.data.files.loss_marks import count_in, mark_of, remove_with_mark, write_count
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
 from dnapredict.worklist.files.latest_list import latest, latest_file, readable_latest, save_latest
@@ -37,6 +38,7 @@ from dnapredict.worklist.files.list_files import (
     list_files,
     list_folder,
     loss_of,
+    marked_day,
     marker_of,
     written_files,
 )
@@ -57,14 +59,9 @@ def keep(home: Path, kept: KeptList) -> None:
     StoreError
         If the home cannot be written to.
     """
-    heading = kept.heading
-    noted = kept.worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
-    path = list_file(home, heading.list_id)
-    with write_atomically(path) as draft:
-        pq.write_table(noted, draft)
-        seal(draft, name=heading.list_id)
+    path = _write(home, kept)
     try:
-        write_private(marker_of(path), f"{heading.created_at:%Y-%m-%d}")
+        write_private(marker_of(path), f"{kept.heading.created_at:%Y-%m-%d}")
     except StoreError:
         path.unlink(missing_ok=True)  # raised below: the caller must know that the list was not kept
         raise
@@ -80,11 +77,25 @@ def keep_changed(home: Path, kept: KeptList) -> None:
     """
     path = list_file(home, kept.heading.list_id)
     times = path.stat()
-    keep(home, kept)
+    writes = 1 + max(kept.heading.writes, count_in(marker_of(path)))
+    kept = replace(kept, heading=kept.heading.model_copy(update={"writes": writes}))
+    _write(home, kept)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with contextlib.suppress(StoreError):  # the list is written, and an older count refuses nothing
+        write_count(marker_of(path), writes, says=f"{kept.heading.created_at:%Y-%m-%d}")
     last = readable_latest(home)
     if last is not None and last.heading.list_id == kept.heading.list_id:
         save_latest(home, kept)
+
+
+def _write(home: Path, kept: KeptList) -> Path:
+    heading = kept.heading
+    noted = kept.worklist.replace_schema_metadata({_KEY: heading.model_dump_json().encode(), **UNSEALED})
+    path = list_file(home, heading.list_id)
+    with write_atomically(path) as draft:
+        pq.write_table(noted, draft)
+        seal(draft, name=heading.list_id)
+    return path
 
 
 def find(home: Path, list_id: str) -> KeptList | None:
@@ -112,8 +123,7 @@ def find(home: Path, list_id: str) -> KeptList | None:
 @lru_cache(maxsize=LISTS_CACHED)
 def _find_once(path: Path, _: FileState) -> KeptList:
     """A kept list, cached because call mode reads it for each patient; read and checked again after a write."""
-    content, key = _content(path)
-    heading = _heading(path, content, key)
+    heading, content = _newest(path)
     try:
         return KeptList(heading, pq.read_table(pa.BufferReader(content)))
     except (OSError, pa.ArrowException) as error:
@@ -164,7 +174,7 @@ def newest(home: Path) -> KeptList | None:
 
 def headings(home: Path) -> tuple[Heading, ...]:
     """The headings of all lists that can be shown, newest first. Lost and unreadable ones are logged and left out."""
-    for marker in list_folder(home).glob(f"*{MARKER}"):
+    for marker in list_folder(home).glob(f"[!.]*{MARKER}"):  # with a dot: the draft of a marker
         path = marker.with_suffix(".parquet")
         if not path.exists():
             _log_once(loss_of(path))
@@ -223,7 +233,7 @@ def remove_older(home: Path, before: float) -> int:
 def _end_of_marked_day(path: Path) -> float:
     """The end of the day (UTC) on which a list was kept, as its mark says; infinity where there is no sound mark."""
     try:
-        day = datetime.date.fromisoformat(marker_of(path).read_text(encoding="ascii"))
+        day = marked_day(path)
     except (OSError, ValueError):
         return math.inf
     return datetime.datetime.combine(day, datetime.time.max, datetime.UTC).timestamp()
@@ -306,11 +316,24 @@ def _headings(home: Path) -> Iterator[Heading]:
 def _heading_once(path: Path, _: FileState) -> Heading | None:
     """The heading of a file, cached since a page lists many; hashed again only after the file was written."""
     try:
-        return _heading(path, *_content(path))
+        return _newest(path)[0]
     except StoreError as error:
         if path.exists():
             _LOG.error("%s", error)
         return None
+
+
+def _newest(path: Path) -> tuple[Heading, bytes]:
+    """The heading and the bytes of a list, unless it is an older copy."""
+    marked = count_in(marker_of(path))  # first: another process may write between the two
+    content, key = _content(path)
+    heading = _heading(path, content, key)
+    if heading.writes < marked:
+        raise StoreError(
+            f"{path}: is an older copy: a row of this list was corrected later. Restore the newest backup, or score "
+            f"the list again; to go on with this copy on purpose, remove {marker_of(path).name}."
+        )
+    return heading, content
 
 
 def _content(path: Path) -> tuple[bytes, bytes]:

@@ -1,7 +1,8 @@
 """The rows of a kept list that could not be scored, as they were sent: kept encrypted so that they can be corrected.
 
 `lists/ID.unscored` holds their cells and the mapping by which the list was read. It is encrypted with AES-256-GCM under
-the key of the home's contact details, bound to the list, and deleted with it.
+the key of the home's contact details, bound to the list, and deleted with it. The file and its mark count the writes:
+an older copy would ask again for a row that was corrected.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,7 @@ from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.encryption import decrypt, encrypt
-from dnapredict.data.files.loss_marks import is_lost, mark_made, remove_with_mark
+from dnapredict.data.files.loss_marks import is_lost, mark_of, mark_writes, marked_writes, remove_with_mark
 from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
@@ -29,6 +30,7 @@ from dnapredict.worklist.files.list_files import UNSCORED, unscored_file, writte
 
 # Nobody corrects more rows by hand; if so many are wrong, the file or its mapping is wrong.
 MOST_ROWS: Final = 500
+_SAYS: Final = "Rows to correct"
 _LOG: Final = logging.getLogger("dnapredict.worklist")
 _READ: Final = frozenset((*NAMES, *CONTACT_NAMES))
 
@@ -91,7 +93,9 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
     if not unscored.rows:
         remove_with_mark(path)
         return
+    writes = 1 + max(_writes(home, path), marked_writes(path))
     content = {
+        "writes": writes,
         "columns": unscored.columns,
         "rows": unscored.rows,
         "mapping": unscored.mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True),
@@ -99,14 +103,14 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
     sealed = encrypt(json.dumps(content).encode(), key_in(read_or_make(home / KEY)), bound_to=list_id.encode())
     with write_atomically(path) as draft:
         draft.write_bytes(sealed)
-    mark_made(path)
+    mark_writes(path, writes, says=_SAYS)
 
 
 def damaged(home: Path) -> Iterator[str]:
     """A sentence for each file of unscored rows that cannot be read."""
     for path in written_files(home, UNSCORED):
         if _read(home, path) is None:
-            yield _unreadable(path)
+            yield _unreadable(home, path)
 
 
 def read(home: Path, list_id: str) -> UnscoredRows | None:
@@ -119,11 +123,16 @@ def read(home: Path, list_id: str) -> UnscoredRows | None:
         return None
     rows = _read(home, path)
     if rows is None:
-        _log_once(_unreadable(path))
+        _log_once(_unreadable(home, path))
     return rows
 
 
-def _unreadable(path: Path) -> str:
+def _unreadable(home: Path, path: Path) -> str:
+    if 0 <= _writes(home, path) < marked_writes(path):
+        return (
+            f"{path}: is an older copy: a row of this list was corrected later. Upload the list again to correct the "
+            f"others. To go on with this copy on purpose, remove {mark_of(path).name}."
+        )
     return f"{path}: the rows that could not be scored cannot be read. Upload the list again to correct them."
 
 
@@ -133,11 +142,28 @@ def _log_once(message: str) -> None:
 
 
 def _read(home: Path, path: Path) -> UnscoredRows | None:
-    """The rows in a file; None where it cannot be read."""
+    """The rows in a file; None where it cannot be read, or is an older copy."""
+    marked = marked_writes(path)
+    content = _content(home, path)
+    if content is None or content.get("writes", 0) < marked:
+        return None
     try:
-        key = key_in(read_secret(home / KEY))
-        content = json.loads(decrypt(path.read_bytes(), key, bound_to=path.stem.encode()))
         rows = {int(number): cells for number, cells in content["rows"].items()}
         return UnscoredRows(tuple(content["columns"]), rows, ColumnMapping.model_validate(content["mapping"]))
+    except ValueError:
+        return None
+
+
+def _writes(home: Path, path: Path) -> int:
+    """The count of writes in a file: 0 in one of an earlier release, -1 where it cannot be read."""
+    content = _content(home, path)
+    return -1 if content is None else int(content.get("writes", 0))
+
+
+def _content(home: Path, path: Path) -> dict[str, Any] | None:
+    try:
+        key = key_in(read_secret(home / KEY))
+        content: dict[str, Any] = json.loads(decrypt(path.read_bytes(), key, bound_to=path.stem.encode()))
+        return content
     except (OSError, StoreError, ValueError):
         return None

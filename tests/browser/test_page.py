@@ -61,6 +61,7 @@ def test_it_says_that_it_is_synthetic_and_what_the_list_is_never_for(page: Page)
         expect(never).to_contain_text(words)
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_nothing_is_asked_of_any_other_host_and_nothing_is_blocked(page: Page, service: Running, address: str) -> None:
     asked: list[str] = []
@@ -80,6 +81,7 @@ def resized(page: Page, *widths: int) -> Iterator[int]:
         yield width
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_axe_finds_nothing(page: Page, address: str) -> None:
     page.goto(address)
@@ -140,6 +142,7 @@ def test_what_happened_is_seen_and_recorded_without_scrolling_sideways(page: Pag
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("script", [True, False])
 def test_every_page_of_a_list_can_be_reached_at_every_width(browser: Browser, service: Running, script: bool) -> None:
     context = browser.new_context(base_url=service.address, java_script_enabled=script)

@@ -374,6 +374,7 @@ def test_a_damaged_calls_database_stops_no_list_and_is_said_on_it(service, home,
     assert written(tmp_path / "out.csv")[mine]["action"].startswith(OPTED_OUT)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("name", "held"),
     [("lists/calls.secret", ""), ("scoring-log.secret", None), ("scoring-log.secret", "0" * 64)],

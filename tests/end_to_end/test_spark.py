@@ -249,6 +249,7 @@ def test_scores_are_those_of_one_machine(session, trust, past, tmp_path):
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
+@pytest.mark.thorough
 def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, tmp_path):
     before = dict(session.conf.getAll)
     weekly, history = (session.read.parquet(str(path)) for path in (trust.weekly, past))

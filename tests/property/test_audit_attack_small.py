@@ -51,6 +51,7 @@ def test_no_table_of_a_handful_of_appointments_gives_a_small_number_back(appoint
     assert all(low - 1e-6 <= secret[cell] <= high + 1e-6 for cell, (low, high) in found.items())
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("seed", [0, 7, 14, 21])
 def test_a_rate_that_rounding_puts_above_1_does_not_crash_an_audit(seed: int):
     loose = POLICY.model_copy(update={"smallest_group": 30})
@@ -80,6 +81,7 @@ def _fit(weight: float, world: OddWorld) -> list[int]:
     return [n for n in range(1, 8) if not weight or abs(n / world.appointments - weight) <= 0.005]
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("appointments", [60, 100, 150])
 def test_the_weight_of_a_group_gives_no_small_number_of_appointments_back(appointments: int):
     world = OddWorld(appointments, appointments // 3, seed=3)

@@ -138,6 +138,7 @@ def world(seed: int, appointments: int) -> pa.Table:
     return table.append_column("site_code", pa.array(sites)).sort_by("starts_at")
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("seed", "shorter"), [(0, "eleven months"), (1, "one appointment fewer"), (2, "eleven months")]
 )
@@ -181,6 +182,7 @@ def told_by_file(attack: Attack, protected: AuditCounts, counted: Counted) -> No
 IN_FILE = ("appointments", "missed", "selected", "reached", "unrecorded")
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_file_of_counts_and_a_later_report_give_no_small_number_back(seed: int, tmp_path: Path):
     table, home = world(seed, 1_500), tmp_path / "home"
@@ -265,6 +267,7 @@ def with_bookings(table: pa.Table) -> pa.Table:
     return table.append_column("wait_days", waits).append_column("ahead", pa.array(np.zeros(rows, dtype=bool)))
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("homes", [("one", "one"), ("one", "another")])
 def test_the_attack_finds_what_reports_of_two_homes_give_back(homes: tuple[str, str], tmp_path: Path):
     """Of appointments without an ethnic group December has one; homes that know nothing of each other give it back."""
@@ -296,6 +299,7 @@ def publish_access(table: pa.Table, folder: Path, home: Path) -> AccessAssessmen
     return assessed
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize(("seed", "first"), [(4, "audit"), (5, "access"), (4, "access")])
 def test_an_audit_and_an_access_report_of_the_same_extract_give_no_small_number_back(
     seed: int, first: str, tmp_path: Path
@@ -323,6 +327,7 @@ def test_an_audit_and_an_access_report_of_the_same_extract_give_no_small_number_
     assert all(low - 1e-6 <= secrets[cell] <= high + 1e-6 for cell, (low, high) in found.items())
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("trusts", [2, 3])
 def test_a_pooled_report_less_the_reports_of_the_other_trusts_gives_no_small_number_of_the_last(
     trusts: int, tmp_path: Path

@@ -101,6 +101,7 @@ def test_the_contracts_own_names_are_drafted_as_they_are(tmp_path: Path):
     assert drafted(path) == {column.name: {"from": column.name} for column in COLUMNS}
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize(
     ("first", "second", "pattern"),
     [
@@ -271,6 +272,7 @@ def test_a_day_and_a_time_are_read_as_hospitals_write_them(tmp_path: Path, writt
     assert kept(path) == 12
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("written", "pattern"),
     [

@@ -122,6 +122,27 @@ class SparkEngine:
             if self._storage.file_states(source) != files:
                 raise DataError(f"{source}: {_CHANGED}")
 
+    def read_whole(self, rows: "DataFrame") -> "DataFrame":
+        """The same rows, kept by the executors once all were read from unchanged files.
+
+        What somebody else's function then writes cannot be made of files that change while it writes. Tables of a
+        catalogue and data frames have versions of their own, and are returned as they are.
+
+        Raises
+        ------
+        DataError
+            If a file was added, removed or written to.
+        """
+        from pyspark import StorageLevel
+
+        if not self._files:
+            return rows
+        kept = rows.persist(StorageLevel.DISK_ONLY)
+        self._kept.append(kept)
+        kept.count()
+        self.require_unchanged()
+        return kept
+
     def _is_table(self, source: str) -> bool:
         return bool(_TABLE_NAME.fullmatch(source)) and self.session.catalog.tableExists(source)
 
@@ -315,7 +336,8 @@ class SparkEngine:
             self._storage.remove(draft)  # it may hold rows of patients
             raise
         if not self._storage.replace(out, draft):
-            raise StoreError(f"{out}: cannot be written.")
+            self._storage.remove(draft)
+            raise StoreError(f"{out}: cannot be written. What was there before stays.")
 
     def hand_over(self, table: ir.Table, folder: Path, *, rows: int) -> pa.RecordBatchReader:
         """The rows of a table, in no order, which this process reads part by part from files of the executors.
@@ -367,8 +389,10 @@ def spark_engine() -> Iterator[SparkEngine]:
                 engine.close()
         except (DnapredictError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the cluster throws may hold a patient's row
-            raise explained(error) from None
+        except Exception as error:
+            if not _is_of_spark(error):
+                raise  # of this process, such as its own engine or a full disk: reported as on one machine
+            raise explained(error) from None  # whatever the cluster throws may hold a patient's row
         finally:
             for logger in silent:
                 logger.disabled = False
@@ -387,6 +411,11 @@ def _silenced() -> Sequence[logging.Logger]:
     return silent
 
 
+def _is_of_spark(error: Exception) -> bool:
+    """Whether Spark, or the connection to its Java process, has thrown it."""
+    return type(error).__module__.startswith(("pyspark", "py4j")) or isinstance(error, (ConnectionError, EOFError))
+
+
 def explained(error: Exception) -> DnapredictError:
     """An error of Spark in a sentence that holds no patient's value: of ours on an executor its own."""
     # The messages of dnapredict name no patient's value, on an executor as here.
@@ -399,11 +428,12 @@ def explained(error: Exception) -> DnapredictError:
             f"An executor has no Python package '{missing[1]}'. Install dnapredict, of this version, where the "
             "executors run, and let PYSPARK_PYTHON name that Python."
         )
-    if re.search(r"FILE_NOT_EXIST|FileNotFoundException", str(error)):
+    if re.search(r"FILE_NOT_EXIST|FileNotFoundException", str(error)) and "Permission denied" not in str(error):
         return DataError(f"The input {_CHANGED}")
     if "No space left on device" in str(error):
         return StoreError("A disk of the cluster is full. Nothing was replaced: make room, and run it again.")
-    return StoreError(f"Spark stopped ({type(error).__name__}). Its own log says why.")
+    condition = getattr(error, "getCondition", lambda: None)()  # the name of Spark's error, which holds no value
+    return StoreError(f"Spark stopped ({condition or type(error).__name__}). Its own log says why.")
 
 
 def is_spark_frame(table: object) -> bool:

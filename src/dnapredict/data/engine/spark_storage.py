@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # `pathlib` makes one slash of two: abfss://lists@account/x becomes abfss:/lists@account/x.
 _STORE: Final = re.compile(r"(abfss?|wasbs?|s3a?|gs|hdfs):/(?!/)")
 _DELTA_LOG: Final = "_delta_log"
+_REPLACED: Final = ".replaced"
 
 FileStates = frozenset[tuple[str, int, int]]
 """Path, bytes and time of the last change of each file."""
@@ -59,10 +60,23 @@ class SparkStorage:
         return None
 
     def replace(self, path: str, draft: str) -> bool:
-        """Remove what is at `path`, and give its name to `draft`; whether that could be done."""
+        """Give the name `path` to `draft`, and remove what had it; whether that could be done.
+
+        What was at `path` is moved aside first and moved back if the draft cannot have its name. If the process is
+        killed between the two, it is left under a name with `.replaced`.
+        """
         system, final = self._system_of(path)
-        system.delete(final, True)
-        return bool(system.rename(self._system_of(draft)[1], final))
+        before = self._system_of(f"{path.rstrip('/')}{_REPLACED}")[1]
+        system.delete(before, True)
+        had_one = bool(system.exists(final))
+        if had_one and not system.rename(final, before):
+            return False
+        is_done = bool(system.rename(self._system_of(draft)[1], final))
+        if not is_done and had_one:
+            system.rename(before, final)
+        elif had_one:
+            system.delete(before, True)
+        return is_done
 
     def remove(self, path: str) -> None:
         """Remove a folder, if Spark still can."""

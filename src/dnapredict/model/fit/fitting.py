@@ -84,7 +84,7 @@ def _weights(cohort: Cohort, called: NDArray[np.bool_], windows: Windows) -> NDA
 # Threads wait for one another after every split: on a busy machine boosting 70,000 rows took 141 s with
 # two threads and 12 s with one, at somewhat different loads. An idle machine was not measured.
 _ONE_THREAD_BELOW = 200_000
-# More rows for each tree do not lower the log loss (docs/results.md); the time of a tree grows with them.
+# 200,000 to 1,000,000 rows a tree gave the same log loss (docs/decisions.md); the time of a tree grows with them.
 _MOST_ROWS_OF_A_TREE: Final = 1_000_000
 
 

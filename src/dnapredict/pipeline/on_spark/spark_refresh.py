@@ -80,6 +80,7 @@ def refresh_on_spark(
                 _counts(daily_counts(checked.rows, clock=clock), engine, workspace, folder / "daily"),
                 _counts(_by_minute(checked.rows), engine, workspace, folder / "minutes"),
             )
+            engine.require_unchanged()  # before anything of the home is replaced
             HistoryStore.write_counted(counted, home / HISTORY, clock=clock, workspace=workspace)
             mark_refreshed(home)
             if has_outcomes:
@@ -112,8 +113,10 @@ def outcomes_on_spark(
         require_scored(home, records)
         with handover_folder(home) as folder, Workspace(memory_limit=_MEMORY) as workspace:
             rows = checked.rows.select(*EXTRACT_COLUMNS)
+            given = workspace.keep(engine.hand_over(rows, folder / "rows", rows=checked.kept))
+            engine.require_unchanged()  # before the outcomes of the home are replaced
             summary = bring_back(
-                workspace.keep(engine.hand_over(rows, folder / "rows", rows=checked.kept)),
+                given,
                 rejected=checked.total - checked.kept,
                 home=home,
                 setting=setting,

@@ -200,7 +200,7 @@ def score_on_spark(
         if isinstance(out, str):
             engine.write(scored, out)
         else:
-            out(without_zones(scored))
+            out(engine.read_whole(without_zones(scored)))
         return ScoredTable(checked.total, checked.total - checked.kept, scorer.model_version, scorer.notices)
 
 

@@ -302,8 +302,8 @@ def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, _OlderCopyError):
         return (
             f"{path}: is an older copy: contact details or notes of this list were written later. Calls can be made "
-            "and recorded without them; upload the list again to restore them. To go on with this copy on purpose, "
-            f"remove {mark_of(path).name}."
+            "and recorded without them; upload the list again to restore them. The next note about the list replaces "
+            f"this copy; to go on with it on purpose, remove {mark_of(path).name} before."
         )
     return (
         f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "

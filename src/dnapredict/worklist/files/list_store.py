@@ -308,12 +308,14 @@ def _log_once(message: str) -> None:
 def _headings(home: Path) -> Iterator[Heading]:
     for path, state in list_files(home):
         heading = _heading_once(path, state)
+        if heading is None and not marker_of(path).exists():  # removed on purpose, as the message of an older copy says
+            heading = _heading_once(path, state, is_marked=False)
         if heading is not None:
             yield heading
 
 
 @lru_cache(maxsize=10_000)
-def _heading_once(path: Path, _: FileState) -> Heading | None:
+def _heading_once(path: Path, _: FileState, *, is_marked: bool = True) -> Heading | None:  # noqa: ARG001 - the cache's
     """The heading of a file, cached since a page lists many; hashed again only after the file was written."""
     try:
         return _newest(path)[0]

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -275,6 +276,24 @@ def test_a_refresh_on_spark_writes_the_files_of_one_machine(session, extract, tm
     assert sorted(path.name for path in (tmp_path / "spark" / HISTORY).iterdir())[0] == "CURRENT"  # no draft is left
     assert history_in_use(tmp_path / "spark") is not None
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+@pytest.mark.usefixtures("session")
+def test_a_refresh_of_an_extract_that_changes_leaves_the_history_as_it_was(extract, tmp_path, monkeypatch):
+    home, changing = tmp_path / "home", tmp_path / "extract.parquet"
+    shutil.copy(extract / "extract.parquet", changing)
+    assert command("refresh", changing, "--home", home).returncode == 0
+    before, arrived = files_of(HistoryStore.current(home / HISTORY)), SparkEngine.hand_over
+
+    def then_it_changes(*arguments, **options):
+        os.utime(changing, (1, 1))
+        return arrived(*arguments, **options)
+
+    monkeypatch.setattr(SparkEngine, "hand_over", then_it_changes)
+    done = command("refresh", changing, "--home", home, "--engine", "spark")
+    assert done.returncode == 10
+    assert "changed while it was read" in done.stderr
+    assert files_of(HistoryStore.current(home / HISTORY)) == before
 
 
 def files_of(history: HistoryStore | None) -> dict[str, bytes]:

@@ -438,6 +438,13 @@ def written_while_it_changes(source: Path, out: Path, change: Callable[[Path], N
         engine.write(rows, str(out))
 
 
+def given_while_it_changes(source: Path, write: Callable[[object], None]) -> None:
+    with spark_engine() as engine:
+        rows = engine.read(str(source), number="row_number")
+        added(source)
+        write(engine.read_whole(rows))
+
+
 def counted_while_it_changes(source: Path) -> None:
     with spark_engine() as engine:
         assert engine.read(str(source), number="row_number").count() == 2
@@ -458,6 +465,33 @@ def test_a_table_that_changes_while_it_is_read_gives_no_output(tmp_path, change)
 def test_counts_of_a_table_that_changes_are_refused_too(tmp_path):
     with pytest.raises(DataError, match="changed while it was read"):
         counted_while_it_changes(small_table(tmp_path / "list", 34.0, 71.0))
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_function_gets_no_rows_of_a_table_that_changed(tmp_path):
+    written: list[object] = []
+    with pytest.raises(DataError, match="changed while it was read"):
+        given_while_it_changes(small_table(tmp_path / "list", 34.0, 71.0), written.append)
+    assert written == []
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_table_that_cannot_get_its_name_leaves_the_one_of_before(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    for value, fails in ((34.0, False), (71.0, True)):
+        source = small_table(tmp_path / f"list-{value:.0f}", value)
+        with spark_engine() as engine:
+            rows = engine.read(str(source), number="row_number")
+            if fails:
+                # The draft is gone when it is to be renamed, as on a store that somebody else cleans.
+                monkeypatch.setattr(engine, "require_unchanged", lambda: shutil.rmtree(f"{out}.unfinished"))
+                with pytest.raises(StoreError, match="What was there before stays"):
+                    engine.write(rows, str(out))
+                monkeypatch.undo()
+            else:
+                engine.write(rows, str(out))
+    assert len({file.name for file in tmp_path.glob("out*")}) == 1
+    assert pq.read_table(next(iter(out.glob("*.parquet")))).num_rows == 1
 
 
 @pytest.fixture

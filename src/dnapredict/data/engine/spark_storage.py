@@ -71,7 +71,9 @@ class SparkStorage:
         had_one = bool(system.exists(final))
         if had_one and not system.rename(final, before):
             return False
-        is_done = bool(system.rename(self._system_of(draft)[1], final))
+        is_done = False
+        with contextlib.suppress(Exception):  # some file systems throw where others return false
+            is_done = bool(system.rename(self._system_of(draft)[1], final))
         if not is_done and had_one:
             system.rename(before, final)
         elif had_one:

@@ -188,6 +188,7 @@ def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, ex
         run(sources, space := {"spark": platform.session})
     finally:
         mlflow.set_registry_uri(None)  # an address, even the one of before, would count for all later stores
+        os.environ.pop("MLFLOW_REGISTRY_URI", None)  # into which MLflow writes it
     assert (space["done"].rows, space["done"].rejected) == (ROWS, 0)
     assert not space["home"].parent.exists()
     version = mlflow.MlflowClient(registry, registry).get_model_version("spark_catalog.outpatients.dna_risk", "1")

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def ask(served: Served, place: Path, *, requests: int, seed: int) -> None:
-    """Ask from each source in turn, then look for the marked value in what the service tells and keeps."""
+    """Ask from each source in turn, then look for the marked value in the metrics, the description and the log."""
     began = time.monotonic()
     described = ask_described(served.address, examples=requests // 7 // EACH_EXAMPLE, folder=place, seed=seed)
     say(f"{described:,} requests by the description after {time.monotonic() - began:.0f} s")

@@ -362,7 +362,7 @@ def audited(trust, tmp_path_factory) -> Path:
 
 @pytest.mark.usefixtures("session")
 def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_path, monkeypatch):
-    read, sources, told, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
+    read, sources, printed, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
 
     def once(*arguments, **named):
         sources.extend([] if sources else [read(*arguments, **named)])
@@ -374,14 +374,14 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
         options = ("--model", "2", "--home", home, "--engine", engine)
         done = command("audit", audited / "extract.parquet", "--out", tmp_path / engine, *options)
         assert done.returncode in (0, 13), done.stderr
-        told[engine] = done.stdout.split("The report is")[0]
+        printed[engine] = done.stdout.split("The report is")[0]
         figures[engine] = json.loads((tmp_path / engine / "audit.json").read_text(encoding="utf-8"))
         out = ("--trust", "Trust A", "--out", tmp_path / f"{engine}.counts.json")
         done = command("audit-counts", audited / "extract.parquet", *out, *options)
         assert done.returncode == 0, done.stderr
         counts[engine] = json.loads((tmp_path / f"{engine}.counts.json").read_text(encoding="utf-8"))
-    assert "Verdict:" in told["spark"]
-    assert told["spark"] == told["duckdb"]
+    assert "Verdict:" in printed["spark"]
+    assert printed["spark"] == printed["duckdb"]
     for made in (*(of["context"] for of in figures.values()), *(of["provenance"] for of in counts.values())):
         del made["created_at"], made["data_sha256"]  # a table has neither a file nor an order
     assert figures["spark"] == figures["duckdb"]

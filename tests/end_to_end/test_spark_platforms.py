@@ -40,7 +40,7 @@ ROWS = 120
 
 @dataclass(frozen=True)
 class Platform:
-    """A session that was there before dnapredict, on a cluster of two workers, and what a trust has put beside it.
+    """A Spark session that was started before dnapredict, on a cluster of two workers, and the files of a trust.
 
     Its catalogue has the tables `outpatients.next_week` and `outpatients.appointments`, which holds `past`, the extract
     of that week's patients; `backup` is one of `home`, whose history is of the whole `extract`.
@@ -257,7 +257,7 @@ from dnapredict.cli import main
 print(dnapredict.__file__)
 main()
 """
-# Python runs this at its start: dnapredict may be installed beside the archive, on the driver and for the executors.
+# Python runs this at its start, so that driver and executors use the archive and not an installed dnapredict.
 HIDDEN = """
 import sys
 while {source!r} in sys.path:
@@ -484,7 +484,7 @@ def test_a_table_that_cannot_get_its_name_leaves_the_one_of_before(tmp_path, mon
         with spark_engine() as engine:
             rows = engine.read(str(source), number="row_number")
             if fails:
-                # The draft is gone when it is to be renamed, as on a store that somebody else cleans.
+                # The draft is gone when it is to be renamed, as on a store from which another program deletes files.
                 monkeypatch.setattr(engine, "require_unchanged", lambda: shutil.rmtree(f"{out}.unfinished"))
                 with pytest.raises(StoreError, match="What was there before stays"):
                     engine.write(rows, str(out))

@@ -1,4 +1,4 @@
-"""What a home and an output folder say, in parts: to tell whether a state is the old one, the new one, or neither.
+"""What a home and an output folder say, in parts: to decide whether a state is the old one, the new one, or neither.
 
 A fact is what one file says, or several that must be written together. So a run that deletes or writes many files is
 judged file by file: each is there as it was, as it will be, or not there any more, whatever became of the others.

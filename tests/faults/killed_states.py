@@ -190,7 +190,7 @@ def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _undo_what_was_not_committed(path: Path) -> None:
-    """Let SQLite do it, as whoever opens the database next does."""
+    """Roll back unfinished transactions: SQLite does so when the database is opened next."""
     with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.Error):
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
 

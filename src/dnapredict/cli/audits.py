@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -253,30 +254,12 @@ def audit_counts(
     if engine is EngineName.SPARK:
         if model is None:
             raise UsageError("--engine spark scores EXTRACT with --model; it reads no --scores.")
-        written = pipeline.audit_counts_on_spark(
-            str(extract),
-            out=out,
-            trust=trust,
-            setting=setting,
-            policy=limits,
-            home=home_option(home),
-            model=model,
-            seal_key=seal_key,
-            say=say,
-        )
+        count = partial(pipeline.audit_counts_on_spark, str(extract), model=model)
     else:
-        written = pipeline.audit_counts(
-            extract,
-            out=out,
-            trust=trust,
-            setting=setting,
-            policy=limits,
-            home=home_option(home),
-            model=model,
-            scores=scores,
-            seal_key=seal_key,
-            say=say,
-        )
+        count = partial(pipeline.audit_counts, extract, model=model, scores=scores)
+    written = count(
+        out=out, trust=trust, setting=setting, policy=limits, home=home_option(home), seal_key=seal_key, say=say
+    )
     for sentence in written.unknown:
         say(sentence)
     if written.is_exact:

@@ -125,8 +125,8 @@ class SparkEngine:
     def read_whole(self, rows: "DataFrame") -> "DataFrame":
         """The same rows, kept by the executors once all were read from unchanged files.
 
-        What somebody else's function then writes cannot be made of files that change while it writes. Tables of a
-        catalogue and data frames have versions of their own, and are returned as they are.
+        A user's function can then write them without reading the files again. Rows of tables of a catalogue and of
+        data frames are returned as they are: the catalogue keeps their versions.
 
         Raises
         ------

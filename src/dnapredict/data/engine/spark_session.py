@@ -1,4 +1,4 @@
-"""The Spark session that a command works beside: the platform's own, or one of this machine."""
+"""The Spark session of a command: the running session of the platform, or a new local one."""
 
 import os
 import shutil
@@ -61,7 +61,7 @@ def found_or_started() -> "tuple[SparkSession, bool]":
 
 
 def _usable(running: "SparkSession") -> "SparkSession":
-    """The session of a platform, if dnapredict can open one of its own beside it."""
+    """The running session of a platform, if dnapredict supports its type and version."""
     if type(running).__module__.startswith("pyspark.sql.connect"):
         raise UsageError(
             "This session is one of Spark Connect, which dnapredict does not know. Use compute on which Spark's driver "

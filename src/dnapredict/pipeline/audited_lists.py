@@ -69,17 +69,12 @@ class PastLists:
         `matrix` may begin with any Monday of the extract; then `knows_cancellations` is of the whole extract.
         """
         table = matrix.table
-        code = table["outcome_code"]
-        has_outcome = _mask(pc.is_in(code, pa.array([*outcomes.dna_codes, *outcomes.came_codes])))
-        was_cancelled = _mask(pc.is_in(code, pa.array(CANCELLED_CODES)))
-        later = was_cancelled & _mask(pc.greater(table["recorded_at"], table["scored_at"]))
-        unrecorded = _mask(pc.or_kleene(pc.is_null(code), pc.equal(code, NOT_APPLICABLE)))
-        week = week_of(table["starts_local"].to_numpy().astype("datetime64[D]"))
-        listed = (has_outcome | later | unrecorded) & np.isin(week, np.unique(week[has_outcome]))
+        has_outcome, was_cancelled = _has_outcome(table, outcomes), _was_cancelled(table)
         if knows_cancellations is None:
             knows = (was_cancelled & _mask(pc.is_valid(table["recorded_at"]))).any()
             knows_cancellations = bool(knows or not was_cancelled.any())
-        return cls(matrix, has_outcome, later, knows_cancellations).take(listed)
+        lists = cls(matrix, has_outcome, _cancelled_later(table), knows_cancellations)
+        return lists.take(on_past_lists(table, outcomes=outcomes))
 
     def take(self, rows: Mask) -> "PastLists":
         """Some of the appointments."""
@@ -90,6 +85,22 @@ class PastLists:
     def judged(self) -> Matrix:
         """The appointments with an outcome."""
         return self.take(self.has_outcome).matrix
+
+
+def on_past_lists(table: pa.Table, *, outcomes: LabelRule) -> Mask:
+    """Which appointments were on a list of a week in which any has an outcome, shape (n,).
+
+    Parameters
+    ----------
+    table
+        Rows with `outcome_code`, `recorded_at`, `scored_at` and `starts_local`, of whole weeks.
+    """
+    code = table["outcome_code"]
+    has_outcome = _has_outcome(table, outcomes)
+    unrecorded = _mask(pc.or_kleene(pc.is_null(code), pc.equal(code, NOT_APPLICABLE)))
+    week = week_of(table["starts_local"].to_numpy().astype("datetime64[D]"))
+    with_outcome = np.isin(week, np.unique(week[has_outcome]))
+    return np.asarray((has_outcome | _cancelled_later(table) | unrecorded) & with_outcome)
 
 
 def replayed(
@@ -179,6 +190,19 @@ def opted_out_phrase(lists: PastLists, worklist: WorklistConfig, rule: Disclosur
 def _about(rows: Mask, rule: Disclosure) -> str:
     number = publish_count(float(rows.sum()), rule)
     return "A few" if number is None else f"About {number:,}"
+
+
+def _has_outcome(table: pa.Table, outcomes: LabelRule) -> Mask:
+    return _mask(pc.is_in(table["outcome_code"], pa.array([*outcomes.dna_codes, *outcomes.came_codes])))
+
+
+def _was_cancelled(table: pa.Table) -> Mask:
+    return _mask(pc.is_in(table["outcome_code"], pa.array(CANCELLED_CODES)))
+
+
+def _cancelled_later(table: pa.Table) -> Mask:
+    """Which were cancelled after they were scored."""
+    return _was_cancelled(table) & _mask(pc.greater(table["recorded_at"], table["scored_at"]))
 
 
 def _mask(column: pa.ChunkedArray) -> Mask:

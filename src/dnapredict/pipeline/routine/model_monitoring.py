@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError, ModelError, UsageError
 from dnapredict.fairness.report_folder import FIGURES
 from dnapredict.features.factors import columns_read
+from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
@@ -31,6 +33,7 @@ from dnapredict.monitoring.weekly_counts import in_settled_weeks, weeks_of
 from dnapredict.pipeline import audit_inputs
 from dnapredict.pipeline.audited_lists import PastLists
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
+from dnapredict.pipeline.routine.reference_inputs import ReferenceInputs
 from dnapredict.pipeline.routine.stored_outcomes import FIRST_WEEKS, first_weeks, references_of, stored_outcomes
 from dnapredict.pipeline.run_inputs import matrix_in_file, sound_extract, worklist_config
 from dnapredict.pipeline.vendor_scores import vendor_scores
@@ -49,10 +52,6 @@ _WATCHED_COLUMNS: Final = (
     "interpreter_needed", "has_mobile", "ethnic_category_code",
 )  # fmt: skip
 _OF_A_ROW: Final = frozenset(NAMES) | {"starts_local", "booked_local", "referred_local", "lead_days"}
-# Inputs are compared with those before the test period; without enough of them, with the first weeks.
-_FEWEST_ROWS: Final = 1_000
-
-
 _FIRST_WEEKS: Final = f"Compared with the first {FIRST_WEEKS} weeks."
 
 
@@ -144,7 +143,7 @@ def _watched(
     stored = None if version is None else load_model(registry.folder(version))
     config = setting.training if stored is None else stored.manifest.provenance.config
     source = _read(path, setting=setting, config=config, stored=stored, home=registry.home, policy=policy, say=say)
-    lists, probability = source.model_risks(stored) if stored is not None else source.risks_of(scores)
+    lists, probability = source.lists_with_risks(stored, scores)
     _require_outcomes(lists, path)
     inputs, compared = _compared(source, lists, stored)
     _, week = weeks_of(lists.matrix.table["starts_local"])
@@ -174,26 +173,26 @@ def _watched(
 
 @dataclass(frozen=True)
 class _MonitoredExtract:
-    """A checked extract with all its past lists; those that the model did not see in training are watched."""
+    """A checked extract with the past lists that are watched: those that the model did not see in training.
 
-    path: Path
+    `references` are of the inputs before the model's test period; empty without a model, or enough appointments.
+    """
+
     checked: Checked
-    everything: PastLists
-    watched: PastLists
+    lists: PastLists
+    references: Mapping[str, InputReference]
 
-    def model_risks(self, stored: StoredModel) -> tuple[PastLists, Floats]:
-        """The appointments and the model's risks."""
-        matrix = self.watched.matrix
-        return self.watched, stored.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-
-    def risks_of(self, scores: Path | None) -> tuple[PastLists, Floats]:
-        """The appointments that have a score, and their scores."""
-        ids = self.everything.matrix.table["appointment_id"]
+    def lists_with_risks(self, stored: StoredModel | None, scores: Path | None) -> tuple[PastLists, Floats]:
+        """The appointments that have a risk, by the model or in the file, and their risks."""
+        matrix = self.lists.matrix
+        if stored is not None:
+            return self.lists, stored.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
+        ids = matrix.table["appointment_id"]
         known = (ids, self.checked.rejected["appointment_id"])
-        nobody = np.zeros(len(self.everything.has_outcome), dtype=bool)
+        nobody = np.zeros(len(self.lists.has_outcome), dtype=bool)
         probability = vendor_scores(scores, ids, required=nobody, known=known)
         scored = ~np.isnan(probability)
-        return self.everything.take(scored), probability[scored]
+        return self.lists.take(scored), probability[scored]
 
 
 def _read(
@@ -207,24 +206,42 @@ def _read(
     say: Say | None,
 ) -> _MonitoredExtract:
     extra = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *_WATCHED_COLUMNS)))
-    with Workspace() as workspace:
+    outcomes = LabelRule(config.dna_codes)
+    with Workspace() as workspace, ExitStack() as closing:
         checked = sound_extract(path, setting, workspace)
         checked, filled = with_recorded_calls(checked, home, workspace)
         if filled and say is not None:
             say(filled)
         audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
+        earlier = None if stored is None else closing.enter_context(_reference_inputs(stored))
         factors = stored.model.factors if stored else ()
         columns = (*extra, *_row_factors(factors))
-        matrix = matrix_in_file(checked, config, factors=factors, extra_columns=columns, workspace=workspace)
-    everything = PastLists.of(matrix, outcomes=LabelRule(config.dna_codes))
-    _require_outcomes(everything, path)
-    watched = everything if stored is None else audit_inputs.not_trained_on(everything, stored, source=path.name)
-    return _MonitoredExtract(path, checked, everything, watched)
+        keep = _everything if earlier is None else earlier.keep
+        matrix = matrix_in_file(checked, config, factors=factors, extra_columns=columns, keep=keep, workspace=workspace)
+        if not audit_inputs.rows_expected(checked, None, workspace):
+            raise _no_outcome(path)
+        knows = audit_inputs.knows_cancellations(checked, workspace)
+        references = {} if earlier is None else earlier.references(outcomes=outcomes)
+    lists = PastLists.of(matrix, outcomes=outcomes, knows_cancellations=knows)
+    watched = lists if stored is None else audit_inputs.not_trained_on(lists, stored, source=path.name)
+    return _MonitoredExtract(checked, watched, references)
+
+
+def _everything(part: Matrix) -> Matrix:
+    return part
+
+
+def _reference_inputs(stored: StoredModel) -> ReferenceInputs:
+    return ReferenceInputs(stored.manifest.provenance.test_from, _input_names(stored))
 
 
 def _require_outcomes(lists: PastLists, path: Path) -> None:
     if not lists.has_outcome.any():
-        raise DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
+        raise _no_outcome(path)
+
+
+def _no_outcome(path: Path) -> DataError:
+    return DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
 
 
 def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
@@ -233,8 +250,12 @@ def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
     Factors from the past or from other bookings rise as an extract grows longer, with the same patients and clinics.
     """
     table = lists.matrix.table
-    names = dict.fromkeys((*_row_factors(() if stored is None else stored.model.factors), *_WATCHED_COLUMNS))
-    return table.select([name for name in names if name in table.column_names])
+    return table.select([name for name in _input_names(stored) if name in table.column_names])
+
+
+def _input_names(stored: StoredModel | None) -> tuple[str, ...]:
+    factors = () if stored is None else stored.model.factors
+    return tuple(dict.fromkeys((*_row_factors(factors), *_WATCHED_COLUMNS)))
 
 
 def _row_factors(factors: Sequence[str]) -> tuple[str, ...]:
@@ -246,17 +267,9 @@ def _compared(
     source: _MonitoredExtract, lists: PastLists, stored: StoredModel | None
 ) -> tuple[Mapping[str, InputReference], str]:
     """The reference of each input, and a sentence that says what it is."""
-    before = source.everything.take(_before_test(source.everything, stored))
-    if len(before.has_outcome) >= _FEWEST_ROWS:
-        return references_of(_inputs(before, stored)), "Compared with the appointments before the model's test period."
+    if source.references:
+        return source.references, "Compared with the appointments before the model's test period."
     return references_of(first_weeks(_inputs(lists, stored), lists.matrix.table["starts_local"])), _FIRST_WEEKS
-
-
-def _before_test(lists: PastLists, stored: StoredModel | None) -> NDArray[np.bool_]:
-    if stored is None:
-        return np.zeros(len(lists.has_outcome), dtype=bool)
-    test_from = np.datetime64(stored.manifest.provenance.test_from)
-    return np.asarray(lists.matrix.table["starts_local"].to_numpy().astype("datetime64[D]") < test_from)
 
 
 def _audited_levels(registry: Registry, version: str | None) -> AuditedLevels:

@@ -1,11 +1,9 @@
 """What surrounds a training: its study's name, its calls, its code revision, and the bar that only a terminal sees."""
 
-import io
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -15,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from dnapredict.cli.messages import tuning_bar
 from dnapredict.cli.program import app
 from dnapredict.config.training_config import ModelSettings, Setting, TrainingConfig, Tuning
 from dnapredict.data.engine.duckdb_engine import MEMORY_VARIABLE, Workspace, memory_in_mb
@@ -24,7 +21,6 @@ from dnapredict.features import matrix as matrix_module
 from dnapredict.features.factors import factor_register
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
-from dnapredict.model.fit.tuning import TuningProgress
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import code_revision, labelled_matrix, matrix_of, sound_extract
 from dnapredict.synthetic.simulation import simulate
@@ -65,23 +61,6 @@ def test_another_extract_or_another_configuration_has_another_study(tmp_path, ex
 
 def test_calls_are_those_of_the_worklist():
     assert str(training_inputs.calls()) == "top 10%"
-
-
-def test_a_pipe_sees_no_bar_and_a_terminal_sees_how_far_it_is(monkeypatch):
-    with tuning_bar() as watch:
-        assert watch is None
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    with tuning_bar() as watch:
-        assert "Tuning" not in screen.getvalue()
-        watch(TuningProgress(done=3, wanted=10, best=0.41234))
-    assert "best log loss 0.41234" in screen.getvalue()
 
 
 def git(folder, *words):

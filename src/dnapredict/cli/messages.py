@@ -1,7 +1,5 @@
-"""Messages, progress bars and results for the person who typed a command, and results as JSON for a program."""
+"""Messages and results for the person who typed a command, and results as JSON for a program."""
 
-import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +12,10 @@ if TYPE_CHECKING:
     from dnapredict.data.validation.checked import CheckedExtract
     from dnapredict.model.evaluate.metric_intervals import ModelComparison
     from dnapredict.model.evaluate.risk_metrics import RiskMetrics
-    from dnapredict.model.fit.tuning import ProgressCallback, TuningProgress
     from dnapredict.monitoring.monitor_state import MonitorState
     from dnapredict.pipeline import Trained
     from dnapredict.pipeline.in_use.trial_state import ReportedTrial
     from dnapredict.registry.version_summaries import VersionSummary
-    from dnapredict.worklist.batch import Progress as Rows
 
 
 def say(text: str) -> None:
@@ -33,53 +29,6 @@ def say_rejections(extract: Path, checked: "CheckedExtract") -> None:
 
     for sentence in contract_sentences(checked, source=extract.name):
         say(sentence)
-
-
-@contextlib.contextmanager
-def tuning_bar() -> "Iterator[ProgressCallback | None]":
-    """A callback that shows the trials of tuning; None where standard error is not a terminal.
-
-    The bar appears at the first trial, so that a training without tuning has none.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Tuning", total=None, visible=False)
-
-        def watch(progress: "TuningProgress") -> None:
-            description = f"Tuning: best log loss {progress.best:.5f}"
-            bar.update(task, completed=progress.done, total=progress.wanted, description=description, visible=True)
-
-        yield watch
-
-
-@contextlib.contextmanager
-def rows_bar(title: str) -> "Iterator[Rows | None]":
-    """A callback that shows how many rows are scored; None where standard error is not a terminal.
-
-    The bar starts when a list is opened; until its rows are counted it shows that the list is being read.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, visible=False)
-
-        def watch(done: int, of: int) -> None:
-            doing = title if of else "Reading and checking the list"
-            # While a folder is watched, no bar is shown between two lists.
-            bar.update(task, description=doing, completed=done, total=of or None, visible=not of or done < of)
-
-        yield watch
 
 
 def training_lines(trained: "Trained") -> Iterator[str]:

@@ -13,11 +13,9 @@ from dnapredict.cli.messages import (
     comparison_json,
     comparison_lines,
     live_lines,
-    rows_bar,
     say,
     say_rejections,
     training_lines,
-    tuning_bar,
     versions_json,
     versions_lines,
 )
@@ -37,6 +35,7 @@ from dnapredict.cli.options import (
     require_apart,
     setting_of,
 )
+from dnapredict.cli.progress_bar import show_rows, show_tuning
 from dnapredict.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def train(
 
     folder = home_option(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    with tuning_bar() as watch:
-        trained = train_model(extract, home=folder, setting=setting, say=say, watch=watch, lists=tuple(lists or ()))
+    trained = train_model(extract, home=folder, setting=setting, say=say, watch=show_tuning, lists=tuple(lists or ()))
     say_rejections(extract, trained.checked)
     if as_json:
         sys.stdout.write(json.dumps(TrainingResult.of(trained, folder).as_dict()) + "\n")
@@ -369,7 +367,7 @@ def score(
     if watch is not None:
         if list_ or out or history:
             raise UsageError("--watch DIR takes no LIST, --out or --history. Run 'dnapredict refresh' first.")
-        with rows_bar("Scoring") as progress, contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):
             watch_folder(
                 watch,
                 home=folder,
@@ -378,7 +376,7 @@ def score(
                 mapping=setting.mapping,
                 model=model,
                 capacity=capacity,
-                progress=progress,
+                progress=show_rows,
                 recorded=recorded,
                 retention=served_config().retention,
             )
@@ -388,19 +386,18 @@ def score(
         raise UsageError("Give a LIST and --out, or a folder with --watch.")
     inputs = {"LIST": list_, "--history": history, "--mapping": mapping}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    with rows_bar("Scoring") as progress:
-        scored = score_list(
-            list_,
-            out=out,
-            home=folder,
-            mapping=setting.mapping,
-            history=history,
-            model=model,
-            capacity=capacity,
-            say=say,
-            progress=progress,
-            recorded=recorded,
-        )
+    scored = score_list(
+        list_,
+        out=out,
+        home=folder,
+        mapping=setting.mapping,
+        history=history,
+        model=model,
+        capacity=capacity,
+        say=say,
+        progress=show_rows,
+        recorded=recorded,
+    )
     typer.echo(f"{out}: {scored.counts.words} Scored by model version {scored.model_version}.")
     for line in _about_the_list(scored, out):
         say(line)

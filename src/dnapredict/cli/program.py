@@ -18,6 +18,7 @@ from dnapredict.cli.messages import say
 from dnapredict.cli.models import compare, cycle, promote, refresh, rollback, score, train, versions
 from dnapredict.cli.options import takes_memory
 from dnapredict.cli.outcomes import outcomes
+from dnapredict.cli.progress_bar import shows_progress
 from dnapredict.cli.serving import (
     create_key,
     link_key,
@@ -71,7 +72,8 @@ _MODELS = (train, audit, audit_counts, sign, compare, versions, promote, rollbac
 _IN_USE = (refresh, score, serve, outcomes, monitor, cycle, doctor, backup, restore)
 _OF_EXTRACTS = (check, access, features, train, audit, audit_counts, compare, refresh, score, outcomes, monitor, cycle)
 for _verb in (*_DATA, *_MODELS, *_IN_USE):
-    app.command()(takes_memory(_verb) if _verb in _OF_EXTRACTS else _verb)
+    _shown = shows_progress(_verb) if _verb in (simulate, *_OF_EXTRACTS) else _verb
+    app.command()(takes_memory(_shown) if _verb in _OF_EXTRACTS else _shown)
 for _name, _key_verb in (
     ("create", create_key),
     ("link", link_key),

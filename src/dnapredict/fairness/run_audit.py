@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.data.engine import running_step
 from dnapredict.errors import ConfigurationError
 from dnapredict.fairness.compare.adjusted_effects import adjusted_effects
 from dnapredict.fairness.compare.allocation_cost import AllocationCost, allocation_costs
@@ -207,6 +208,7 @@ def judge(counts: AuditCounts, *, policy: Policy, context: ReportContext) -> Aud
     DataError
         If a rate differs from fairlearn's.
     """
+    running_step.begin("Judging each group, and hiding small counts")
     evidence = evidence_of(counts, policy=policy, context=context)
     counted = evidence.counted
     verdict, gates = judge_gates(evidence)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dnapredict.data.engine import running_step
 from dnapredict.data.engine.duckdb_engine import BoundQuery, Workspace, compiled, placeholder
 from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER
@@ -215,6 +216,7 @@ def write_matrix(
     left where the process is killed; it ends with the array that is mapped to it. It holds one row after another, as
     64-bit numbers.
     """
+    running_step.begin("Building the factors")
     names, parts = tuple(factors), []
     only_stored = [name for name in names if name not in columns]
     with tempfile.TemporaryFile() as file:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Disclosure
+from dnapredict.data.engine import running_step
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.uncalled_outcomes import UncalledOutcomes, uncalled_outcomes
@@ -208,6 +209,7 @@ class MonitorResult:
 
 def watch(watched: Watched, context: MonitorContext) -> MonitorResult:
     """Count by week, estimate, and look for alarms."""
+    running_step.begin("Counting by week")
     weighted, uncalled = uncalled_outcomes(watched.outcomes)
     counts = weekly_counts(weighted)
     weeks, position = weeks_of(watched.scored["starts_at"])

@@ -18,6 +18,7 @@ from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.calendar_weeks import week_of
 from dnapredict.data.contract.codes import CANCELLED_BY_PATIENT, CANCELLED_BY_PROVIDER, NOT_APPLICABLE
+from dnapredict.data.engine import running_step
 from dnapredict.data.small_numbers import publish_count
 from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
@@ -120,6 +121,7 @@ def replayed(
     refused
         Opt-outs of refused rows, as in `opted_out_rows`.
     """
+    running_step.begin("Replaying the weekly lists")
     table = lists.matrix.table
     inputs = RankingInputs.of(table, config=worklist, probability=probability)
     opted_out = opted_out_rows(table, refused=refused)

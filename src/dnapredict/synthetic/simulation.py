@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnapredict import __version__
+from dnapredict.data.engine import running_step
 from dnapredict.data.files.atomic_write import SHARED_FILE, require_apart, write_atomically
 from dnapredict.data.readers.table_file import is_synthetic
 from dnapredict.errors import UsageError
@@ -109,6 +110,7 @@ def simulate(
         rows = files.enter_context(_written(out, appointment_table.APPOINTMENTS, notes))
         true = files.enter_context(_written(truth, appointment_table.TRUTH, notes)) if truth else None
         patients = 0
+        running_step.begin("Making up appointments", of=appointments)
         for number, done in enumerate(range(0, appointments, _BLOCK)):
             size = min(_BLOCK, appointments - done)
             block = _block(setting, number, size=size, offsets=(done, patients), with_truth=true is not None)
@@ -116,6 +118,7 @@ def simulate(
             if true and block.truth:
                 true.write_table(block.truth)
             patients += block.patients
+            running_step.advance(done + size)
     return Simulated(out, truth, appointments, patients, seed, world, AS_OF, setting.places.geography)
 
 

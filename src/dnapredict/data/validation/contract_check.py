@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
+from dnapredict.data.engine import running_step
 from dnapredict.data.engine.duckdb_engine import compiled, placeholder
 from dnapredict.data.engine.prepared_queries import FEW_ROWS, Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
@@ -144,6 +145,7 @@ def check(
     ConfigurationError
         If the mapping names a contract column that does not exist, or there is no key for pseudonyms.
     """
+    running_step.begin("Reading and checking the rows")
     prepared = prepare(table, mapping, workspace, source=source)
     request = MappingRequest(mapping, source, future=future, release=prepared.release, complete=prepared.complete)
     schema = prepared.table.schema()

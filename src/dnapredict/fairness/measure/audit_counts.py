@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dnapredict.config.fairness_policy import Policy
+from dnapredict.data.engine import running_step
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.call_effects import count_arms
 from dnapredict.fairness.measure.counts import CountedGrouping, GroupCounts
@@ -146,6 +147,7 @@ def count(audited: AuditData, policy: Policy) -> AuditCounts:
     DataError
         If the groups of a grouping do not add up to all rows.
     """
+    running_step.begin("Counting by group")
     arms = count_arms(audited, _compared(audited, policy))
     audited, outcomes = uncalled_outcomes(audited)
     return AuditCounts(

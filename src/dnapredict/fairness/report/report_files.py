@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dnapredict.data.engine import running_step
 from dnapredict.fairness import report_folder
 from dnapredict.fairness.publish.change_since import what_changed
 from dnapredict.fairness.publish.chart_data import CrossedCell
@@ -50,6 +51,7 @@ require_free = functools.partial(report_folder.require_free, proof=FIGURES)
 
 def report_files(result: AuditResult) -> dict[str, bytes]:
     """The files of every report by name: the page, the page of tables, and the figures."""
+    running_step.begin("Writing the report")
     files = {name: text.encode("utf-8-sig") for name, text in csv_files(result).items()}
     files[FIGURES] = json.dumps(as_json(result), indent=1, ensure_ascii=False).encode()
     digest = hashlib.sha256(files[FIGURES]).hexdigest()

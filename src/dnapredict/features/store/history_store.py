@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AwareDatetime
 
+from dnapredict.data.engine import running_step
 from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_function, placeholder
 from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
@@ -192,6 +193,7 @@ class HistoryStore:
             private_folder(root)
             remove_abandoned_drafts(root, of=_HISTORIES)  # each has another name
             folder = root / f"history-{secrets.token_hex(8)}"
+            running_step.begin("Writing the history")
             with create_folder(folder) as draft:
                 fill(draft)
                 digest = write_manifest(draft, clock=clock)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dnapredict.config.training_config import ModelSettings
+from dnapredict.data.engine import running_step
 from dnapredict.model.cohort import SITE, Cohort
 from dnapredict.model.fit.calibration import choose_calibrator, fit_sites
 from dnapredict.model.risk_model import Form, RiskModel, fit_splines
@@ -141,6 +142,7 @@ def fit_boosting(
     `fill` is imputed in both cohorts (`imputation_values`).
     """
     settings, history = recipe.settings, _History()
+    running_step.begin("Growing trees", of=settings.max_rounds)
     data = _dataset(fit, fill)
     latest = _Dataset(_ImputedRows(later.matrix, fill), later.dna, weight=later.weight, reference=data)
     stop = lgb.early_stopping(settings.patience, verbose=False)
@@ -150,7 +152,7 @@ def fit_boosting(
         num_boost_round=settings.max_rounds,
         valid_sets=[latest],
         valid_names=["later"],
-        callbacks=[stop, lgb.record_evaluation(history)],
+        callbacks=[stop, lgb.record_evaluation(history), _show_trees],
     )
     return BoostingFit(booster, booster.best_iteration, tuple(history["later"]["binary_logloss"]))
 
@@ -159,7 +161,13 @@ def refit_boosting(
     cohort: Cohort, *, recipe: BoostingSettings, rounds: int, fill: NDArray[np.float64] | None = None
 ) -> lgb.Booster:
     """Boost `rounds` trees on the whole cohort, without early stopping."""
-    return lgb.train(recipe.parameters(rows=len(cohort)), _dataset(cohort, fill), num_boost_round=rounds)
+    running_step.begin("Growing trees on all rows", of=rounds)
+    data = _dataset(cohort, fill)
+    return lgb.train(recipe.parameters(rows=len(cohort)), data, num_boost_round=rounds, callbacks=[_show_trees])
+
+
+def _show_trees(round_: lgb.callback.CallbackEnv) -> None:
+    running_step.advance(round_.iteration + 1)
 
 
 def training_threads(rows: int) -> int:

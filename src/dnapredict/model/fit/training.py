@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dnapredict.config.training_config import ModelSettings, TrainingConfig
+from dnapredict.data.engine import running_step
 from dnapredict.model.cohort import Cohort
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
 from dnapredict.model.evaluate.metric_intervals import (
@@ -233,8 +234,10 @@ def train(
     # Threads of a BLAS wait for one another, which takes seconds on a busy machine, and gain little here.
     with threadpool_limits(limits=1, user_api="blas"):
         grown, iterations = fit_tree_model(cohort, windows, recipe=BoostingSettings(settings, directions, config.seed))
+        running_step.begin("Fitting simpler models, to compare")
         logistic, simple = _fit_baselines(cohort, windows, seed=config.seed)
         models = {LIGHTGBM: grown, LOGISTIC: logistic}
+        running_step.begin("Testing on later appointments")
         # Taken once for all models: the test window can be a gigabyte.
         tested = cohort.take(windows.test)
         risks = {name: model.probability(tested.matrix, sites=tested.sites) for name, model in models.items()}

@@ -219,3 +219,18 @@ def test_a_mapping_to_a_column_that_does_not_exist_suggests_the_right_one():
 def test_every_column_of_the_contract_comes_back_even_from_a_bare_extract():
     _, rows = checked(table("appointment_id | booked_at | starts_at\n a | 2025-01-02 | 2025-02-01"))
     assert {column.name for column in COLUMNS} <= set(rows[0])
+
+
+def test_a_file_of_another_name_with_the_same_columns_is_not_compiled_again():
+    appointments = table("appointment_id | booked_at | starts_at\n a | 2025-01-02 | 2025-02-01")
+    checked(appointments)
+    compiled = contract_check._mapped_rows.cache_info().misses
+    with Workspace() as workspace:
+        contract_check.check(workspace.keep(appointments), workspace, source="next week.csv")
+    assert contract_check._mapped_rows.cache_info().misses == compiled
+
+
+def test_a_mapping_from_a_column_that_is_not_there_names_the_file():
+    mapping = Mapping.model_validate({"columns": {"outcome_code": {"from": "Came"}}})
+    with pytest.raises(DataError, match=r"^extract\.csv: "):
+        checked(table("appointment_id | booked_at | starts_at\n a | 2025-01-02 | 2025-02-01"), mapping=mapping)

@@ -1,7 +1,9 @@
 """Check an extract against the data contract: typed valid rows, and rejected rows with their rule."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -11,7 +13,7 @@ from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.contract.columns import CHILD_BELOW_YEARS, COLUMNS, REQUIRED, Column, Kind
 from dnapredict.data.contract.parsing import Parsed, clock_time, drop_missing_words, trimmed, typed_value
 from dnapredict.data.engine import running_step
-from dnapredict.data.engine.duckdb_engine import compiled, placeholder
+from dnapredict.data.engine.duckdb_engine import CompiledQuery, compiled, placeholder
 from dnapredict.data.engine.prepared_queries import FEW_ROWS, Engine
 from dnapredict.data.mapping.apply_mapping import BAD_NUMBER, FAULT, NOTE, MappingRequest, columns_supplied, map_columns
 from dnapredict.data.mapping.ingest import ingest_report, prepare
@@ -19,7 +21,9 @@ from dnapredict.data.mapping.pseudonyms import FEWEST_NUMBERS, refuse_nhs_number
 from dnapredict.data.readers.csv_dialect import ROW_NUMBER, describe_columns
 from dnapredict.data.validation.checked import CODED, NO_OPT_OUTS, Checked, flagged, replace_texts, unreadable_cells
 from dnapredict.data.validation.rules import YEARS, first_broken_rule
-from dnapredict.errors import DataError
+from dnapredict.errors import DataError, DnapredictError
+
+Made = TypeVar("Made")
 
 _CLOCK_TIME = "clock_time::"
 _TIME = dt.Timestamp(scale=6)
@@ -216,13 +220,31 @@ def require_columns(present: frozenset[str], columns: Sequence[str], *, mapping:
         )
 
 
-@lru_cache(maxsize=64)
 def _present(schema: ibis.Schema, request: MappingRequest) -> frozenset[str]:
+    return _of_any_source(_mapped_columns, schema, request)
+
+
+@lru_cache(maxsize=64)
+def _mapped_columns(schema: ibis.Schema, request: MappingRequest) -> frozenset[str]:
     return map_columns(placeholder("extract", schema), request).present
 
 
+def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> CompiledQuery:
+    return _of_any_source(_mapped_rows, schema, request)
+
+
+def _of_any_source(
+    made: Callable[[ibis.Schema, MappingRequest], Made], schema: ibis.Schema, request: MappingRequest
+) -> Made:
+    """What `made` gives for the request, which is the same for a file of any name: compiling takes half a second."""
+    try:
+        return made(schema, replace(request, source=""))
+    except DnapredictError:
+        return made(schema, request)  # is refused again, with the name of the file
+
+
 @compiled
-def _typed_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
+def _mapped_rows(schema: ibis.Schema, request: MappingRequest) -> ir.Table:
     mapped = map_columns(placeholder("extract", schema), request)
     typed = cast_columns(mapped.table, mapped.present, request.mapping)
     return typed.mutate(**_plausible_times(typed, mapped.present))

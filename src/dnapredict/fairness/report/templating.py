@@ -1,5 +1,6 @@
 """Self-contained pages from templates, and charts as inline SVG with stable bytes."""
 
+import functools
 import html
 import re
 import textwrap
@@ -72,6 +73,12 @@ def inline_svg(figure: Figure, *, name: str, description: str) -> str:
 
 def page(template: str, **content: Any) -> str:
     """The HTML of `template`; a missing variable is an error."""
+    return _environment().get_template(template).render(**content)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """The templates, each of which is compiled once in a process."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dnapredict.fairness", "templates"),
         autoescape=True,
@@ -93,4 +100,4 @@ def page(template: str, **content: Any) -> str:
         capital=group_phrases.capital,
         row_name=lambda group, grouping: group_phrases.row_name(grouping, group),
     )
-    return environment.get_template(template).render(**content)
+    return environment

@@ -238,6 +238,7 @@ def groups_with_effect(table: pa.Table) -> list[tuple[str, str, Verdict]]:
     return [(check.grouping, check.group.code, check.verdict) for check in gate.checks if check.cause is Cause.CALLS]
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("seed", [61_000, 61_001])
 def test_the_effect_of_calls_is_named_where_a_trial_shows_it_and_fails_nobody(seed: int):
     """Calls help one group: in the records it is reached less than others, without calls as well as they are."""

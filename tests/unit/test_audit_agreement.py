@@ -183,6 +183,7 @@ WORLDS = {
 }
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("name", WORLDS)
 def test_no_figure_of_a_report_contradicts_another(name: str, tmp_path: Path):
     write(WORLDS[name](), tmp_path / "report")

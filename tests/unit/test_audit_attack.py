@@ -396,6 +396,7 @@ def attacked(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], dict[Cel
     return secret, attack.possible(list(secret))
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("seed", [3, 4, 5])
 def test_no_small_count_of_a_small_service_can_be_worked_out_in_whole_numbers(seed: int, tmp_path: Path):
     """Integer programs exclude values that a linear program leaves open; they take long, so that 12 are asked."""
@@ -407,6 +408,7 @@ def test_no_small_count_of_a_small_service_can_be_worked_out_in_whole_numbers(se
     assert all(low - 1e-6 <= secret[cell] <= high + 1e-6 for cell, (low, high) in found.items())
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_small_count_can_be_worked_out_from_all_files_together(seed: int, tmp_path: Path):
     secret, found = attacked(world(seed), tmp_path / "report")

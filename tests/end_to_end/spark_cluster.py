@@ -135,6 +135,8 @@ def settings(folder: Path, *, packages: str) -> dict[str, str]:
 def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
     """A session whose driver is this process. Its executors find dnapredict where this process does.
 
+    Its Java process works in `folder`, so that a path under `/proc/self/cwd` is another one for each executor.
+
     `adaptive` lets Spark plan again after each stage.
     """
     from pyspark.sql import SparkSession
@@ -146,6 +148,8 @@ def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
     chosen = settings(folder, packages=str(package)) | {"spark.sql.adaptive.enabled": str(adaptive).lower()}
     for name, value in chosen.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    folder.mkdir(exist_ok=True)
+    with contextlib.chdir(folder):
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     return session

@@ -326,6 +326,19 @@ def test_rows_that_do_not_arrive_on_this_machine_are_missed(tmp_path):
         engine.hand_over(engine.view(engine.session.range(2)), tmp_path / "rows", rows=3)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a path that differs by process is in /proc")
+def test_an_executor_with_another_disk_writes_no_row(session, tmp_path, monkeypatch):
+    driver = Path(session.conf.get("spark.local.dir"))
+    monkeypatch.chdir(driver)
+    draft = Path("/proc/self/cwd") / tmp_path.name / "home" / "draft"
+    draft.mkdir(parents=True)
+    refused = pytest.raises(StoreError, match="home: an executor finds another folder there")
+    with refused, spark_engine() as engine:
+        engine.hand_over(engine.view(engine.session.range(3)), draft / "rows", rows=3)
+    left = [path for path in driver.parent.rglob(f"{tmp_path.name}/**/*") if path.is_file()]
+    assert [path.name for path in left] == ["rows.token"]
+
+
 def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2

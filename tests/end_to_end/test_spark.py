@@ -21,11 +21,14 @@ from tests.end_to_end.world import Trust
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
 import dnapredict
+from dnapredict import pipeline
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
+from dnapredict.model.cohort import Cohort
+from dnapredict.pipeline import model_building
 from dnapredict.pipeline.on_spark import spark_audit, spark_counts
 from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
@@ -360,21 +363,76 @@ def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, s
     assert said in done.stderr
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A challenger, trained otherwise than the champion: what the training printed, and the appointments it was of."""
+
+    home: Path
+    said: str
+    cohort: Cohort
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """4,000 past appointments, a third of whose patients were called, and a challenger whose factors Spark made."""
+
+    extract: Path
+    config: Path
+    trained: Trained
+
+
 @pytest.fixture(scope="module")
-def audited(trust, tmp_path_factory) -> Path:
-    """A folder with 4,000 past appointments, and a home with a challenger, trained otherwise than the champion."""
-    place = tmp_path_factory.mktemp("audited")
+def challenger(session, trust, tmp_path_factory) -> Challenger:  # noqa: ARG001 - the session must be there
+    place = tmp_path_factory.mktemp("challenger")
+    extract, config = place / "extract.parquet", place / "config.toml"
     table = pq.read_table(trust.extract)
-    pq.write_table(table.take(np.arange(0, table.num_rows, table.num_rows // 4_000)), place / "extract.parquet")
-    (place / "config.toml").write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
-    home = copy_of(trust.home, place / "home")
-    done = command("train", place / "extract.parquet", "--config", place / "config.toml", "--home", home)
+    table = table.take(np.arange(0, table.num_rows, table.num_rows // 4_000))
+    number = np.arange(table.num_rows)
+    contacted = pa.array(number % 9 == 0, mask=number % 3 != 0)
+    pq.write_table(table.append_column("contacted", contacted), extract)
+    config.write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
+    return Challenger(extract, config, trained(trust, extract, config, place / "home", "--engine", "spark"))
+
+
+def trained(trust: Trust, extract: Path, config: Path, home: Path, *options: str) -> Trained:
+    cohorts, train = [], model_building.train_model
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(
+            model_building, "train_model", lambda given, **named: train(cohorts.append(given) or given, **named)
+        )
+        done = command("train", extract, "--config", config, "--home", copy_of(trust.home, home), *options)
     assert done.returncode == 0, done.stderr
-    return place
+    return Trained(home, done.stdout, cohorts[0])
+
+
+def test_a_training_on_spark_is_that_of_one_machine(challenger, trust, tmp_path):
+    """Every factor is equal bit for bit, and so are the files of the model."""
+    spark, one = challenger.trained, trained(trust, challenger.extract, challenger.config, tmp_path / "home")
+    assert spark.said == one.said
+    assert spark.cohort.factors == one.cohort.factors
+    for name, values in one.cohort._arrays().items():
+        assert spark.cohort._arrays()[name].tobytes() == values.tobytes(), name
+    assert 0 < np.isnan(one.cohort.matrix).mean() < 0.3
+    assert spark.cohort.contacted.sum() > 100
+    assert model_files(spark.home) == model_files(one.home)
+    assert tested(spark.home) == tested(one.home)
+
+
+def model_files(home: Path) -> dict[str, object]:
+    """The files of the challenger, without the digest of its extract: a table has neither a file nor an order."""
+    files: dict[str, object] = {path.name: path.read_bytes() for path in Registry(home).folder("2").iterdir()}
+    manifest = json.loads((Registry(home).folder("2") / "manifest.json").read_bytes())
+    assert len(manifest["provenance"].pop("data_sha256")) == 64
+    return files | {"manifest.json": manifest}
+
+
+def tested(home: Path) -> set[bytes]:
+    """What the home keeps of the appointments of each training."""
+    return {path.read_bytes() for path in (home / "tested" / "coverage").iterdir()}
 
 
 @pytest.mark.usefixtures("session")
-def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_path, monkeypatch):
+def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(challenger, tmp_path, monkeypatch):
     read, sources, printed, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
 
     def once(*arguments, **named):
@@ -383,14 +441,14 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
 
     monkeypatch.setattr(spark_audit, "source_on_spark", once)
     for engine in ("duckdb", "spark"):
-        home = copy_of(audited / "home", tmp_path / f"home-{engine}")
+        home = copy_of(challenger.trained.home, tmp_path / f"home-{engine}")
         options = ("--model", "2", "--home", home, "--engine", engine)
-        done = command("audit", audited / "extract.parquet", "--out", tmp_path / engine, *options)
+        done = command("audit", challenger.extract, "--out", tmp_path / engine, *options)
         assert done.returncode in (0, 13), done.stderr
         printed[engine] = done.stdout.split("The report is")[0]
         figures[engine] = json.loads((tmp_path / engine / "audit.json").read_text(encoding="utf-8"))
         out = ("--trust", "Trust A", "--out", tmp_path / f"{engine}.counts.json")
-        done = command("audit-counts", audited / "extract.parquet", *out, *options)
+        done = command("audit-counts", challenger.extract, *out, *options)
         assert done.returncode == 0, done.stderr
         counts[engine] = json.loads((tmp_path / f"{engine}.counts.json").read_text(encoding="utf-8"))
     assert "Verdict:" in printed["spark"]
@@ -402,16 +460,38 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
         assert counts["spark"][part] == counts["duckdb"][part]
 
 
+def test_a_notebook_gives_data_frames_to_trainings_and_audits(session, trust, tmp_path, monkeypatch):
+    frame, given = session.range(3), []
+
+    def stopped(source, **named):
+        given.append((source, named["home"], named.get("model")))
+        raise StoreError("Stopped.")
+
+    monkeypatch.setattr(pipeline, "train_on_spark", stopped)
+    monkeypatch.setattr(pipeline, "audit_on_spark", stopped)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.train(frame, home=trust.home)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.audit(frame, model=1, home=trust.home, out=tmp_path / "audit")
+    assert given == [(frame, trust.home, None), (frame, trust.home, "1")]
+    with pytest.raises(UsageError, match="which a cluster cannot compare"):
+        dnapredict.train(frame, home=trust.home, lists=[tmp_path / "list.csv"])
+    with pytest.raises(UsageError, match="scores= are joined to an extract on one machine"):
+        dnapredict.audit(frame, scores=tmp_path / "scores.csv", home=trust.home, out=tmp_path / "audit")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("train", "--list", "list.csv"), "--list compares files of this machine"),
         (("audit", "--scores", "scores.csv"), "reads no --scores"),
         (("audit", "--model", "1", "--study"), "--study fits models on the factors of one machine"),
         (("audit-counts", "--trust", "Trust A", "--scores", "scores.csv"), "reads no --scores"),
     ],
 )
-def test_audits_that_one_machine_makes_are_refused(trust, tmp_path, words, said):
-    done = command(*words, trust.extract, "--out", tmp_path / "out", "--home", trust.home, "--engine", "spark")
+def test_what_one_machine_alone_can_do_is_refused(trust, tmp_path, words, said):
+    out = () if words[0] == "train" else ("--out", tmp_path / "out")
+    done = command(*words, trust.extract, *out, "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2
     assert said in done.stderr
 

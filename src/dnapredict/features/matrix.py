@@ -202,14 +202,14 @@ class Matrix:
 
 
 def write_matrix(
-    asked: BoundQuery,
+    asked: BoundQuery | str,
     *,
     factors: Sequence[str],
     columns: Sequence[str],
     keep: Callable[[Matrix], Matrix],
     workspace: Workspace,
 ) -> Matrix:
-    """The rows of a `question` that `keep` keeps, with their factors in a temporary file.
+    """The rows of a `question`, or of SQL with the same columns, that `keep` keeps, with their factors in a file.
 
     In memory are the other columns, and those of `columns` that are factors too. The file has no name, so that none is
     left where the process is killed; it ends with the array that is mapped to it. It holds one row after another, as

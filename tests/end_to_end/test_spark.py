@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
+from tests.end_to_end.spark_cluster import NEEDED, SHORT_LIVED, is_there
 from tests.end_to_end.world import Trust
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
@@ -28,7 +28,7 @@ from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
 from dnapredict.model.cohort import Cohort
-from dnapredict.pipeline import model_building
+from dnapredict.pipeline import checking, model_building
 from dnapredict.pipeline.on_spark import spark_audit, spark_counts
 from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
@@ -43,18 +43,9 @@ SETTING = "spark.sql.session.timeZone"
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
+def session(spark):
     """A session on a cluster of two workers that was there before dnapredict, in another time zone."""
-    if not is_there():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI has no Spark. {NEEDED}")
-        pytest.skip(NEEDED)
-    folder = tmp_path_factory.mktemp("cluster")
-    with cluster(folder) as address:
-        running = session_on(address, folder / "driver")
-        running.conf.set(SETTING, "Asia/Tokyo")
-        yield running
-        end(running)
+    return spark.start().session
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +155,7 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
+@pytest.mark.thorough
 def test_a_notebook_checks_a_data_frame_of_its_own_session(session, extract, tmp_path):
     pq.write_table(pq.read_table(extract / "extract.parquet").slice(0, 300), tmp_path / "extract")
     on_spark = dnapredict.check(session.read.parquet(str(tmp_path / "extract")))
@@ -415,7 +407,7 @@ def test_a_training_on_spark_is_that_of_one_machine(challenger, trust, tmp_path)
     assert 0 < np.isnan(one.cohort.matrix).mean() < 0.3
     assert spark.cohort.contacted.sum() > 100
     assert model_files(spark.home) == model_files(one.home)
-    assert tested(spark.home) == tested(one.home)
+    assert appointments_kept(spark.home) == appointments_kept(one.home)
 
 
 def model_files(home: Path) -> dict[str, object]:
@@ -426,7 +418,7 @@ def model_files(home: Path) -> dict[str, object]:
     return files | {"manifest.json": manifest}
 
 
-def tested(home: Path) -> set[bytes]:
+def appointments_kept(home: Path) -> set[bytes]:
     """What the home keeps of the appointments of each training."""
     return {path.read_bytes() for path in (home / "tested" / "coverage").iterdir()}
 
@@ -460,20 +452,23 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(challenger, tmp
         assert counts["spark"][part] == counts["duckdb"][part]
 
 
-def test_a_notebook_gives_data_frames_to_trainings_and_audits(session, trust, tmp_path, monkeypatch):
+def test_a_notebook_gives_data_frames_to_checks_trainings_and_audits(session, trust, tmp_path, monkeypatch):
     frame, given = session.range(3), []
 
     def stopped(source, **named):
-        given.append((source, named["home"], named.get("model")))
+        given.append((source, named.get("home"), named.get("model")))
         raise StoreError("Stopped.")
 
+    monkeypatch.setattr(checking, "check_on_spark", stopped)
     monkeypatch.setattr(pipeline, "train_on_spark", stopped)
     monkeypatch.setattr(pipeline, "audit_on_spark", stopped)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.check(frame)
     with pytest.raises(StoreError, match="Stopped"):
         dnapredict.train(frame, home=trust.home)
     with pytest.raises(StoreError, match="Stopped"):
         dnapredict.audit(frame, model=1, home=trust.home, out=tmp_path / "audit")
-    assert given == [(frame, trust.home, None), (frame, trust.home, "1")]
+    assert given == [(frame, None, None), (frame, trust.home, None), (frame, trust.home, "1")]
     with pytest.raises(UsageError, match="which a cluster cannot compare"):
         dnapredict.train(frame, home=trust.home, lists=[tmp_path / "list.csv"])
     with pytest.raises(UsageError, match="scores= are joined to an extract on one machine"):
@@ -577,7 +572,7 @@ import os, sys
 os.umask(0o022)
 from dnapredict.data.engine.spark_engine import spark_engine
 with spark_engine() as engine:
-    engine.write(engine.session.createDataFrame([("a",)], "appointment_id string"), sys.argv[1])
+    engine.write(engine.session.range(1), sys.argv[1])
 """
 
 
@@ -585,6 +580,7 @@ def test_what_a_session_of_our_own_writes_is_its_owners_alone(tmp_path):
     if not is_there():
         pytest.skip(NEEDED)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
+    environment["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{SHORT_LIVED}' pyspark-shell"
     command = [sys.executable, "-c", OWN_SESSION, str(tmp_path / "new" / "worklist")]
     subprocess.run(command, check=True, capture_output=True, env=environment, timeout=300)
     written = [tmp_path / "new", *(tmp_path / "new").rglob("*")]

@@ -167,15 +167,15 @@ class SparkEngine:
     def _numbered_by_file(self, rows: "DataFrame", number: str) -> "DataFrame":
         from pyspark.sql import functions as f
 
-        columns = rows.columns
-        placed = rows.select("*", f.col("_metadata.file_path").alias(_FILE), f.col("_metadata.row_index").alias(_INDEX))
+        columns, index = rows.columns, f.col("_metadata.row_index")
+        if len(rows.inputFiles()) <= 1:
+            return rows.select((index + 1).alias(number), *map(_quoted, columns))
+        placed = rows.select("*", f.col("_metadata.file_path").alias(_FILE), index.alias(_INDEX))
         # One row for each file, and not for each appointment.
         counts = sorted((row[_FILE], row["count"]) for row in placed.groupBy(_FILE).count().collect())
         before, total = {}, 0
         for name, count in counts:
             before[name], total = total, total + count
-        if len(before) <= 1:
-            return placed.select((f.col(_INDEX) + 1).alias(number), *map(_quoted, columns))
         offsets = pa.table({_FILE: list(before), "offset": pa.array(before.values(), pa.int64())})
         joined = placed.join(f.broadcast(self.session.createDataFrame(offsets)), _FILE)
         return joined.select((f.col(_INDEX) + f.col("offset") + 1).alias(number), *map(_quoted, columns))

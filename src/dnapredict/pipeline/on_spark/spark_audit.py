@@ -160,6 +160,7 @@ def _risks_on_executors(
     made = spark_factors(
         rows.filter(rows.starts_local >= ibis.literal(datetime.datetime.combine(since, datetime.time()))),
         spark_past(rows, engine, clock=clock),
+        engine,
         factors=tuple(factors),
         clock=clock,
         outcomes=LabelRule(config.dna_codes),

@@ -118,6 +118,7 @@ def _factors_made(
     made = spark_factors(
         rows.filter(rows.outcome_code.isin([*outcomes.dna_codes, *outcomes.came_codes])),
         spark_past(rows, engine, clock=clock),
+        engine,
         factors=factors,
         clock=clock,
         outcomes=outcomes,

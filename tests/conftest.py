@@ -95,6 +95,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: _place_among_long(item.nodeid.removeprefix("tests/")))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """One process takes a file, and both files on Spark, which then share a cluster and its warm processes."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("::")[0].replace("test_spark_platforms", "test_spark")
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def _part(items: list[pytest.Item]) -> set[pytest.Item]:
     """All tests but those marked `thorough`, and of each that is marked `cases(n)` n of its cases, evenly spread."""
     tests = defaultdict(list)

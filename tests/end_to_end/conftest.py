@@ -2,13 +2,15 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from benchmarks.filled_home import fill
+from tests.end_to_end.spark_cluster import NEEDED, SharedSession, is_there
 from tests.end_to_end.world import Trust, made_once, weekly_list
 from tests.unit.registry_homes import copy_of
 
@@ -46,6 +48,18 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def dnapredict() -> Run:
     return command
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedSession]:
+    """A session on a cluster, which the files of tests that use it start, and the last of them ends."""
+    if not is_there():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has no Spark. {NEEDED}")
+        pytest.skip(NEEDED)
+    shared = SharedSession(tmp_path_factory.mktemp("spark"))
+    yield shared
+    shared.stop()
 
 
 @pytest.fixture(scope="session")

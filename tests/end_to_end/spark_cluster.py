@@ -7,11 +7,13 @@ application one core and 1 GB, and hears this machine alone.
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,35 @@ MOST_COLLECTED = "128k"
 _MASTER = re.compile(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
 _SECONDS = 300
 # Each process lives for a minute: compiling its code well, or collecting garbage beside it, costs more than it gives.
-_SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+@dataclass
+class SharedSession:
+    """A session on a cluster of two workers, for all files of tests of a process that use one.
+
+    It was there before dnapredict, in another time zone. The cluster has room for another application.
+    """
+
+    folder: Path
+    session: Any = None
+    address: str = ""
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def start(self) -> "SharedSession":
+        """Start it, if it is not running."""
+        if self.session is None:
+            folder = self.folder / secrets.token_hex(4)
+            self.address = self._running.enter_context(cluster(folder, applications=2))
+            self.session = session_on(self.address, folder / "driver")
+            self._running.callback(end, self.session)
+            self.session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+        return self
+
+    def stop(self) -> None:
+        """End it and its processes, if it is running."""
+        self._running.close()
+        self.session = None
 
 
 def is_there() -> bool:
@@ -34,17 +64,20 @@ def is_there() -> bool:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, *, applications: int = 1) -> Iterator[str]:
-    """The address of the master of a running cluster for so many applications at a time, which is ended afterwards."""
-    cores = ("--cores", str(applications), "--memory", f"{applications}g")
+def cluster(folder: Path, *, applications: int = 1, workers: int = WORKERS, memory: int = 1) -> Iterator[str]:
+    """The address of the master of a running cluster for so many applications at a time, which is ended afterwards.
+
+    Each worker has so much `memory`, in GB, for an application.
+    """
+    cores = ("--cores", str(applications), "--memory", f"{applications * memory}g")
     with contextlib.ExitStack() as running:
         log = _start(running, folder / "master", "deploy.master.Master", "--port", "0", "--webui-port", "0")
         (address,) = _appearing(log, _MASTER, times=1)
-        for number in range(WORKERS):
+        for number in range(workers):
             own = folder / f"worker-{number}"
             options = (*cores, "--webui-port", "0", "--work-dir", str(own / "work"))
             _start(running, own, "deploy.worker.Worker", *options, address)
-        _appearing(log, re.compile(r"Registering worker (\S+)"), times=WORKERS)
+        _appearing(log, re.compile(r"Registering worker (\S+)"), times=workers)
         yield address
 
 
@@ -61,7 +94,7 @@ def _start(running: contextlib.ExitStack, folder: Path, name: str, *options: str
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(folder / "local"),
         "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_DAEMON_JAVA_OPTS": _SHORT_LIVED,
+        "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED,
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -115,7 +148,7 @@ def settings(folder: Path, *, packages: str) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.maxResultSize": MOST_COLLECTED,
         "spark.executor.memory": "600m",
-        "spark.executor.extraJavaOptions": _SHORT_LIVED,
+        "spark.executor.extraJavaOptions": SHORT_LIVED,
         "spark.executorEnv.PYTHONPATH": packages,
         "spark.cores.max": str(WORKERS),
         # Each query here runs once on few rows: compiling it to Java costs more than interpreting it.
@@ -132,20 +165,25 @@ def settings(folder: Path, *, packages: str) -> dict[str, str]:
     }
 
 
-def session_on(address: str, folder: Path, *, adaptive: bool = False) -> Any:
-    """A session whose driver is this process. Its executors find dnapredict where this process does.
+def session_on(address: str, folder: Path, *, adaptive: bool = False, memory: str = "1200m", **others: str) -> Any:
+    """A session whose driver is this process, with so much memory. Executors find dnapredict where this process does.
 
-    `adaptive` lets Spark plan again after each stage.
+    Its Java process works in `folder`, so that a path under `/proc/self/cwd` is another one for each executor.
+
+    `adaptive` lets Spark plan again after each stage; `others` are settings by name, with `__` for each point.
     """
     from pyspark.sql import SparkSession
 
     package = Path(dnapredict.__file__).resolve().parents[1]
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory 1200m --driver-java-options '{_SHORT_LIVED}' pyspark-shell"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory {memory} --driver-java-options '{SHORT_LIVED}' pyspark-shell"
     builder = SparkSession.builder.master(address).appName("dnapredict tests")
     chosen = settings(folder, packages=str(package)) | {"spark.sql.adaptive.enabled": str(adaptive).lower()}
+    chosen |= {name.replace("__", "."): value for name, value in others.items()}
     for name, value in chosen.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    folder.mkdir(exist_ok=True)
+    with contextlib.chdir(folder):
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     return session

@@ -16,16 +16,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on
+from tests.end_to_end.spark_cluster import NEEDED, SHORT_LIVED, is_there
 from tests.end_to_end.world import Trust
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
 import dnapredict
+from dnapredict import pipeline
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, explained, spark_engine
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.features.store.history_store import HistoryStore
 from dnapredict.model.artefact import load
+from dnapredict.model.cohort import Cohort
+from dnapredict.pipeline import checking, model_building
 from dnapredict.pipeline.on_spark import spark_audit, spark_counts
 from dnapredict.pipeline.scoring import HISTORY, history_in_use
 from dnapredict.quality.record_quality import _of_column
@@ -40,18 +43,9 @@ SETTING = "spark.sql.session.timeZone"
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
+def session(spark):
     """A session on a cluster of two workers that was there before dnapredict, in another time zone."""
-    if not is_there():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI has no Spark. {NEEDED}")
-        pytest.skip(NEEDED)
-    folder = tmp_path_factory.mktemp("cluster")
-    with cluster(folder) as address:
-        running = session_on(address, folder / "driver")
-        running.conf.set(SETTING, "Asia/Tokyo")
-        yield running
-        end(running)
+    return spark.start().session
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +155,7 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
+@pytest.mark.thorough
 def test_a_notebook_checks_a_data_frame_of_its_own_session(session, extract, tmp_path):
     pq.write_table(pq.read_table(extract / "extract.parquet").slice(0, 300), tmp_path / "extract")
     on_spark = dnapredict.check(session.read.parquet(str(tmp_path / "extract")))
@@ -326,6 +321,19 @@ def test_rows_that_do_not_arrive_on_this_machine_are_missed(tmp_path):
         engine.hand_over(engine.view(engine.session.range(2)), tmp_path / "rows", rows=3)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a path that differs by process is in /proc")
+def test_an_executor_with_another_disk_writes_no_row(session, tmp_path, monkeypatch):
+    driver = Path(session.conf.get("spark.local.dir"))
+    monkeypatch.chdir(driver)
+    draft = Path("/proc/self/cwd") / tmp_path.name / "home" / "draft"
+    draft.mkdir(parents=True)
+    refused = pytest.raises(StoreError, match="home: an executor finds another folder there")
+    with refused, spark_engine() as engine:
+        engine.hand_over(engine.view(engine.session.range(3)), draft / "rows", rows=3)
+    left = [path for path in driver.parent.rglob(f"{tmp_path.name}/**/*") if path.is_file()]
+    assert [path.name for path in left] == ["rows.token"]
+
+
 def test_a_history_that_executors_cannot_read_is_not_left_out(trust, tmp_path):
     done = command("score", trust.weekly, "--out", tmp_path / "s", "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2
@@ -347,21 +355,76 @@ def test_options_that_do_not_go_together_are_refused(trust, tmp_path, options, s
     assert said in done.stderr
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A challenger, trained otherwise than the champion: what the training printed, and the appointments it was of."""
+
+    home: Path
+    said: str
+    cohort: Cohort
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """4,000 past appointments, a third of whose patients were called, and a challenger whose factors Spark made."""
+
+    extract: Path
+    config: Path
+    trained: Trained
+
+
 @pytest.fixture(scope="module")
-def audited(trust, tmp_path_factory) -> Path:
-    """A folder with 4,000 past appointments, and a home with a challenger, trained otherwise than the champion."""
-    place = tmp_path_factory.mktemp("audited")
+def challenger(session, trust, tmp_path_factory) -> Challenger:  # noqa: ARG001 - the session must be there
+    place = tmp_path_factory.mktemp("challenger")
+    extract, config = place / "extract.parquet", place / "config.toml"
     table = pq.read_table(trust.extract)
-    pq.write_table(table.take(np.arange(0, table.num_rows, table.num_rows // 4_000)), place / "extract.parquet")
-    (place / "config.toml").write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
-    home = copy_of(trust.home, place / "home")
-    done = command("train", place / "extract.parquet", "--config", place / "config.toml", "--home", home)
+    table = table.take(np.arange(0, table.num_rows, table.num_rows // 4_000))
+    number = np.arange(table.num_rows)
+    contacted = pa.array(number % 9 == 0, mask=number % 3 != 0)
+    pq.write_table(table.append_column("contacted", contacted), extract)
+    config.write_text("horizon_days = 5\n[model]\nmax_rounds = 5\n", encoding="utf-8")
+    return Challenger(extract, config, trained(trust, extract, config, place / "home", "--engine", "spark"))
+
+
+def trained(trust: Trust, extract: Path, config: Path, home: Path, *options: str) -> Trained:
+    cohorts, train = [], model_building.train_model
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(
+            model_building, "train_model", lambda given, **named: train(cohorts.append(given) or given, **named)
+        )
+        done = command("train", extract, "--config", config, "--home", copy_of(trust.home, home), *options)
     assert done.returncode == 0, done.stderr
-    return place
+    return Trained(home, done.stdout, cohorts[0])
+
+
+def test_a_training_on_spark_is_that_of_one_machine(challenger, trust, tmp_path):
+    """Every factor is equal bit for bit, and so are the files of the model."""
+    spark, one = challenger.trained, trained(trust, challenger.extract, challenger.config, tmp_path / "home")
+    assert spark.said == one.said
+    assert spark.cohort.factors == one.cohort.factors
+    for name, values in one.cohort._arrays().items():
+        assert spark.cohort._arrays()[name].tobytes() == values.tobytes(), name
+    assert 0 < np.isnan(one.cohort.matrix).mean() < 0.3
+    assert spark.cohort.contacted.sum() > 100
+    assert model_files(spark.home) == model_files(one.home)
+    assert appointments_kept(spark.home) == appointments_kept(one.home)
+
+
+def model_files(home: Path) -> dict[str, object]:
+    """The files of the challenger, without the digest of its extract: a table has neither a file nor an order."""
+    files: dict[str, object] = {path.name: path.read_bytes() for path in Registry(home).folder("2").iterdir()}
+    manifest = json.loads((Registry(home).folder("2") / "manifest.json").read_bytes())
+    assert len(manifest["provenance"].pop("data_sha256")) == 64
+    return files | {"manifest.json": manifest}
+
+
+def appointments_kept(home: Path) -> set[bytes]:
+    """What the home keeps of the appointments of each training."""
+    return {path.read_bytes() for path in (home / "tested" / "coverage").iterdir()}
 
 
 @pytest.mark.usefixtures("session")
-def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_path, monkeypatch):
+def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(challenger, tmp_path, monkeypatch):
     read, sources, printed, figures, counts = spark_audit.source_on_spark, [], {}, {}, {}
 
     def once(*arguments, **named):
@@ -370,14 +433,14 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
 
     monkeypatch.setattr(spark_audit, "source_on_spark", once)
     for engine in ("duckdb", "spark"):
-        home = copy_of(audited / "home", tmp_path / f"home-{engine}")
+        home = copy_of(challenger.trained.home, tmp_path / f"home-{engine}")
         options = ("--model", "2", "--home", home, "--engine", engine)
-        done = command("audit", audited / "extract.parquet", "--out", tmp_path / engine, *options)
+        done = command("audit", challenger.extract, "--out", tmp_path / engine, *options)
         assert done.returncode in (0, 13), done.stderr
         printed[engine] = done.stdout.split("The report is")[0]
         figures[engine] = json.loads((tmp_path / engine / "audit.json").read_text(encoding="utf-8"))
         out = ("--trust", "Trust A", "--out", tmp_path / f"{engine}.counts.json")
-        done = command("audit-counts", audited / "extract.parquet", *out, *options)
+        done = command("audit-counts", challenger.extract, *out, *options)
         assert done.returncode == 0, done.stderr
         counts[engine] = json.loads((tmp_path / f"{engine}.counts.json").read_text(encoding="utf-8"))
     assert "Verdict:" in printed["spark"]
@@ -389,16 +452,41 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(audited, tmp_pa
         assert counts["spark"][part] == counts["duckdb"][part]
 
 
+def test_a_notebook_gives_data_frames_to_checks_trainings_and_audits(session, trust, tmp_path, monkeypatch):
+    frame, given = session.range(3), []
+
+    def stopped(source, **named):
+        given.append((source, named.get("home"), named.get("model")))
+        raise StoreError("Stopped.")
+
+    monkeypatch.setattr(checking, "check_on_spark", stopped)
+    monkeypatch.setattr(pipeline, "train_on_spark", stopped)
+    monkeypatch.setattr(pipeline, "audit_on_spark", stopped)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.check(frame)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.train(frame, home=trust.home)
+    with pytest.raises(StoreError, match="Stopped"):
+        dnapredict.audit(frame, model=1, home=trust.home, out=tmp_path / "audit")
+    assert given == [(frame, None, None), (frame, trust.home, None), (frame, trust.home, "1")]
+    with pytest.raises(UsageError, match="which a cluster cannot compare"):
+        dnapredict.train(frame, home=trust.home, lists=[tmp_path / "list.csv"])
+    with pytest.raises(UsageError, match="scores= are joined to an extract on one machine"):
+        dnapredict.audit(frame, scores=tmp_path / "scores.csv", home=trust.home, out=tmp_path / "audit")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("train", "--list", "list.csv"), "--list compares files of this machine"),
         (("audit", "--scores", "scores.csv"), "reads no --scores"),
         (("audit", "--model", "1", "--study"), "--study fits models on the factors of one machine"),
         (("audit-counts", "--trust", "Trust A", "--scores", "scores.csv"), "reads no --scores"),
     ],
 )
-def test_audits_that_one_machine_makes_are_refused(trust, tmp_path, words, said):
-    done = command(*words, trust.extract, "--out", tmp_path / "out", "--home", trust.home, "--engine", "spark")
+def test_what_one_machine_alone_can_do_is_refused(trust, tmp_path, words, said):
+    out = () if words[0] == "train" else ("--out", tmp_path / "out")
+    done = command(*words, trust.extract, *out, "--home", trust.home, "--engine", "spark")
     assert done.returncode == 2
     assert said in done.stderr
 
@@ -484,7 +572,7 @@ import os, sys
 os.umask(0o022)
 from dnapredict.data.engine.spark_engine import spark_engine
 with spark_engine() as engine:
-    engine.write(engine.session.createDataFrame([("a",)], "appointment_id string"), sys.argv[1])
+    engine.write(engine.session.range(1), sys.argv[1])
 """
 
 
@@ -492,6 +580,7 @@ def test_what_a_session_of_our_own_writes_is_its_owners_alone(tmp_path):
     if not is_there():
         pytest.skip(NEEDED)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
+    environment["PYSPARK_SUBMIT_ARGS"] = f"--driver-java-options '{SHORT_LIVED}' pyspark-shell"
     command = [sys.executable, "-c", OWN_SESSION, str(tmp_path / "new" / "worklist")]
     subprocess.run(command, check=True, capture_output=True, env=environment, timeout=300)
     written = [tmp_path / "new", *(tmp_path / "new").rglob("*")]

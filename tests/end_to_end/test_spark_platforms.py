@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, cluster, end, is_there, session_on, settings
+from tests.end_to_end.spark_cluster import NEEDED, SharedSession, is_there, settings
 from tests.end_to_end.test_wheel import ROOT, built
 from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import client_of
@@ -56,25 +56,18 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def platform(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    if not is_there():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI has no Spark. {NEEDED}")
-        pytest.skip(NEEDED)
-    folder = tmp_path_factory.mktemp("platform")
+def platform(spark: SharedSession, trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder, session = tmp_path_factory.mktemp("platform"), spark.start().session
     weekly, past, backup = folder / "weekly.parquet", folder / "past.parquet", folder / "backup"
     table, listed = pq.read_table(trust.extract), pq.read_table(trust.weekly).slice(0, ROWS)
     pq.write_table(listed, weekly)
     pq.write_table(table.filter(pc.is_in(table["patient_id"], pc.unique(listed["patient_id"].drop_null()))), past)
     assert command("backup", backup, "--home", trust.home).returncode == 0
-    with cluster(folder / "cluster", applications=2) as address:
-        session = session_on(address, folder / "driver")
-        session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
-        session.sql("CREATE DATABASE outpatients")
-        for path, name in ((weekly, "next_week"), (past, "appointments")):
-            session.read.parquet(str(path)).write.saveAsTable(f"outpatients.{name}")
-        yield Platform(session, address, weekly, trust.extract, past, trust.home, backup)
-        end(session)
+    session.sql("CREATE DATABASE outpatients")
+    for path, name in ((weekly, "next_week"), (past, "appointments")):
+        session.read.parquet(str(path)).write.saveAsTable(f"outpatients.{name}")
+    yield Platform(session, spark.address, weekly, trust.extract, past, trust.home, backup)
+    spark.stop()  # no later file of tests uses it
 
 
 def code_of(name: str) -> list[str]:

@@ -25,37 +25,31 @@ from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.run_inputs import code_revision, labelled_matrix, matrix_of, sound_extract
 from dnapredict.synthetic.simulation import simulate
 
-
-@pytest.fixture
-def extract(tmp_path):
-    path = tmp_path / "extract.csv"
-    path.write_text("appointment_id\n1\n")
-    return path
+DIGEST = "0" * 64
 
 
 def setting(**changes):
     return Setting(config=TrainingConfig(**changes))
 
 
-def test_a_training_without_tuning_has_no_study_and_makes_no_home(tmp_path, extract):
-    assert training_inputs.study(tmp_path / "home", extract, setting()) is None
+def test_a_training_without_tuning_has_no_study_and_makes_no_home(tmp_path):
+    assert training_inputs.study(tmp_path / "home", DIGEST, setting()) is None
     assert not (tmp_path / "home").exists()
 
 
-def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path, extract):
+def test_a_longer_search_goes_on_with_the_study_of_a_shorter_one(tmp_path):
     short, long = (
-        training_inputs.study(tmp_path, extract, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
+        training_inputs.study(tmp_path, DIGEST, setting(tuning=Tuning(trials=n, minutes=n))) for n in (5, 50)
     )
     assert short == long
     assert short.url.endswith("/tuning.db")
 
 
-def test_another_extract_or_another_configuration_has_another_study(tmp_path, extract):
+def test_another_extract_or_another_configuration_has_another_study(tmp_path):
     tuned = {"tuning": Tuning(trials=5)}
-    first = training_inputs.study(tmp_path, extract, setting(**tuned))
-    deeper = training_inputs.study(tmp_path, extract, setting(**tuned, model=ModelSettings(num_leaves=5)))
-    extract.write_text("appointment_id\n2\n")
-    later = training_inputs.study(tmp_path, extract, setting(**tuned))
+    first = training_inputs.study(tmp_path, DIGEST, setting(**tuned))
+    deeper = training_inputs.study(tmp_path, DIGEST, setting(**tuned, model=ModelSettings(num_leaves=5)))
+    later = training_inputs.study(tmp_path, "1" * 64, setting(**tuned))
     assert len({first.name, deeper.name, later.name}) == 3
 
 

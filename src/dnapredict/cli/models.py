@@ -52,6 +52,7 @@ def train(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     lists: EarlierLists = None,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -59,14 +60,26 @@ def train(
 
     The model is registered as challenger. Doubtful outcomes are named, and it exits 10 if they cannot be trained on.
 
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue. The executors check it
+    and make the factors, and this machine trains on them: the model is the same. The home must be on a disk that the
+    executors have too.
+
     Example:  dnapredict train outpatients.parquet --json
     """
-    from dnapredict.pipeline.model_building import train as train_model
+    from dnapredict.pipeline import train as train_model
+    from dnapredict.pipeline import train_on_spark
     from dnapredict.public_api.results import TrainingResult
 
     folder = home_option(home)
     setting = setting_of(mapping, config, files=files, key_file=key_file)
-    trained = train_model(extract, home=folder, setting=setting, say=say, watch=show_tuning, lists=tuple(lists or ()))
+    if engine is EngineName.SPARK and lists:
+        raise UsageError("--list compares files of this machine with the extract: leave out --engine spark.")
+    if engine is EngineName.SPARK:
+        trained = train_on_spark(str(extract), home=folder, setting=setting, say=say, watch=show_tuning)
+    else:
+        trained = train_model(
+            extract, home=folder, setting=setting, say=say, watch=show_tuning, lists=tuple(lists or ())
+        )
     say_rejections(extract, trained.checked)
     if as_json:
         sys.stdout.write(json.dumps(TrainingResult.of(trained, folder).as_dict()) + "\n")

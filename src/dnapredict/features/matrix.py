@@ -47,6 +47,7 @@ def expression(
     extra_columns: Sequence[str] = (),
     crowded: bool = False,
     with_unidentified: bool = True,
+    keep: Callable[[ir.Table], ir.Table] = lambda table: table,
 ) -> ir.Table:
     """Factors of every point as known at its `scored_at`.
 
@@ -70,6 +71,8 @@ def expression(
         same, worked out in a time that does not grow with the square of the rows.
     with_unidentified
         Whether `made` counts bookings whose patient is not known (`booking_context.clinic_bookings`).
+    keep
+        Stores a table that is read several times, for an engine that would compute it each time.
 
     Returns
     -------
@@ -96,6 +99,7 @@ def expression(
         outcomes=outcomes,
         crowded=crowded,
         with_unidentified=with_unidentified,
+        keep=keep,
     )
     for index, part in enumerate(parts):
         named = part.rename({f"of_{index}": ROW_NUMBER})
@@ -121,6 +125,7 @@ def _parts(
     outcomes: LabelRule,
     crowded: bool,
     with_unidentified: bool,
+    keep: Callable[[ir.Table], ir.Table],
 ) -> Iterator[ir.Table]:
     """Tables of `row_number` and what is known of each point from other rows, as far as it is `read`."""
     yield patient_history(points, known, clock=clock, outcomes=outcomes, wanted=read)
@@ -129,7 +134,7 @@ def _parts(
     if read.intersection(AT_CLINIC):
         yield clinic_bookings(points, known, made=made, with_unidentified=with_unidentified, clock=clock)
     if any(name.startswith(("rate_", "share_")) for name in read):
-        yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read)
+        yield rates(points, daily, clock=clock, outcomes=outcomes, wanted=read, keep=keep)
 
 
 # Not in the daily counts of a history whose bookings lack unidentified patients: both came in one version.
@@ -203,14 +208,14 @@ class Matrix:
 
 
 def write_matrix(
-    asked: BoundQuery,
+    asked: BoundQuery | str,
     *,
     factors: Sequence[str],
     columns: Sequence[str],
     keep: Callable[[Matrix], Matrix],
     workspace: Workspace,
 ) -> Matrix:
-    """The rows of a `question` that `keep` keeps, with their factors in a temporary file.
+    """The rows of a `question`, or of SQL with the same columns, that `keep` keeps, with their factors in a file.
 
     In memory are the other columns, and those of `columns` that are factors too. The file has no name, so that none is
     left where the process is killed; it ends with the array that is mapped to it. It holds one row after another, as

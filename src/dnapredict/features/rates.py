@@ -93,12 +93,18 @@ def rates(
     clock: Clock,
     outcomes: LabelRule,
     wanted: Collection[str] | None = None,
+    keep: Callable[[ir.Table], ir.Table] = lambda table: table,
 ) -> ir.Table:
     """The shrunken DNA rate of each of a point's keys, from outcomes known before the day of scoring.
 
     `(dna + w * whole) / (n + w)` with `w = PRIOR_WEIGHT` and `whole` the rate of all appointments
     known by then: the posterior mean under a beta prior, so that the rate of a clinic with three appointments
     stays close to the rate of the whole.
+
+    Parameters
+    ----------
+    keep
+        Stores a table that is read several times, for an engine that would compute it each time.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def rates(
     """
     kinds = [*(kind for kind in KINDS if kind != WHOLE and _is_wanted(f"rate_{kind}", wanted)), WHOLE]
     shares = [share for share in SHARES if _is_wanted(share, wanted)]
-    known = _known_before(keys_of(points, clock=clock, kinds=kinds), daily, outcomes, shares)
+    known = keep(_known_before(keys_of(points, clock=clock, kinds=kinds), daily, outcomes, shares))
     joined = points.select(
         **{ROW_NUMBER: points[ROW_NUMBER]},
         day=clock.scored_at(points).date(),

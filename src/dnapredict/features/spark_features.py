@@ -39,6 +39,7 @@ def _past(known: ir.Table, *, daily: ir.Table, made: ir.Table | None, clock: Clo
 def spark_factors(
     points: ir.Table,
     past: Past,
+    engine: SparkEngine,
     *,
     factors: Sequence[str],
     clock: Clock,
@@ -59,4 +60,6 @@ def spark_factors(
         outcomes=outcomes,
         extra_columns=extra_columns,
         crowded=past.crowded,
+        # Spark would count outcomes again for each kind of rate.
+        keep=engine.keep,
     )

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,11 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.config.training_config import Setting
 from dnapredict.data.engine.duckdb_engine import Workspace
+from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.files.atomic_write import require_apart, write_atomically
 from dnapredict.data.files.temporary_folder import temporary_folder
-from dnapredict.data.readers.table_file import is_synthetic
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.readers import table_file
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.errors import UsageError
 from dnapredict.features.factors import factor_register
 from dnapredict.features.matrix import Matrix
@@ -38,6 +40,9 @@ from dnapredict.registry.tested_appointments import TrainingExtract
 # The first columns of a file of factors, by which it is recognised.
 FACTOR_KEYS: Final = ("appointment_id", "scored_at")
 
+READING: Final = "Reading the extract and holding it against the contract"
+BUILDING: Final = "Building the factors as known when each appointment would have been scored"
+
 Say = Callable[[str], None]
 
 
@@ -48,7 +53,7 @@ class Trained:
     registered: Registered
     training: Training
     stored: StoredModel
-    checked: Checked
+    checked: CheckedExtract
     dropped: tuple[str, ...]
 
 
@@ -85,6 +90,17 @@ def _require_replaceable(out: Path) -> None:
         raise UsageError(f"{out}: exists already and holds no factors. Give the output another name.")
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """A checked extract as training needs it, with its digest and whether its patients are made up."""
+
+    checked: CheckedExtract
+    cohort: Cohort
+    appointments: TrainingExtract
+    data_sha256: str
+    synthetic: bool
+
+
 def train(
     path: Path,
     *,
@@ -104,15 +120,28 @@ def train(
     DataError
         If too many rows are faulty, or the outcomes cannot be trained on (`quality.label_checks`).
     """
+    read = partial(_training_data, path, home=home, setting=setting, say=say, lists=lists)
+    return train_on(read, home=home, setting=setting, say=say, watch=watch)
+
+
+def train_on(
+    read: Callable[[FactorRegister], TrainingData],
+    *,
+    home: Path,
+    setting: Setting,
+    say: Say,
+    watch: ProgressCallback | None = None,
+) -> Trained:
+    """Train on what `read` gives for the register of factors, and register the model as challenger."""
     began, register = datetime.datetime.now(datetime.UTC), factor_register()
-    given = _training_data(path, register, home=home, setting=setting, say=say, lists=lists)
+    given = read(register)
     say("Training, calibrating and testing in time")
     training = train_model(
         given.cohort,
         config=setting.training,
         directions=[register.factor(name).direction for name in given.cohort.factors],
         calls=training_inputs.calls(),
-        study=training_inputs.study(home, path, setting),
+        study=training_inputs.study(home, given.data_sha256, setting),
         on_trial=watch,
     )
     if training.tuned is not None:
@@ -122,8 +151,14 @@ def train(
     say("Storing the model and its record")
     with temporary_folder() as temporary:
         folder = temporary / "model"
-        release = given.checked.ingest.areas.release
-        origin = training_inputs.provenance(path, training, setting, register, imd_release=release)
+        origin = training_inputs.provenance(
+            training,
+            setting,
+            register,
+            data_sha256=given.data_sha256,
+            synthetic=given.synthetic,
+            imd_release=given.checked.ingest.areas.release,
+        )
         stored = save(training.model, folder, provenance=origin, specimens=training.specimens)
         files = training_inputs.reproduction(stored, setting)
         registered = Registry(home).register(
@@ -133,36 +168,50 @@ def train(
     return Trained(registered, training, stored, given.checked, dropped)
 
 
-@dataclass(frozen=True)
-class _TrainingData:
-    """A checked extract as training needs it."""
-
-    checked: Checked
-    cohort: Cohort
-    appointments: TrainingExtract
-
-
 def _training_data(
     path: Path, register: FactorRegister, *, home: Path, setting: Setting, say: Say, lists: Sequence[Path]
-) -> _TrainingData:
+) -> TrainingData:
     """Check the extract at `path`, and build its cohort."""
-    config, outcomes = setting.training, LabelRule(setting.training.dna_codes)
+    config, outcomes, synthetic = setting.training, LabelRule(setting.training.dna_codes), table_file.is_synthetic(path)
     with Workspace() as workspace:
-        say("Reading the extract and holding it against the contract")
+        say(READING)
         checked = sound_extract(path, setting, workspace)
-        rule = load(shipped("fairness/policy.toml"), Policy).disclosure
-        for sentence in unknown_value_sentences(checked, workspace, rule=rule):
-            say(f"WARNING: {sentence}")
         earlier = checked_lists(lists, workspace, mapping=setting.mapping)
-        labels = extract_label_faults(checked, workspace, synthetic=is_synthetic(path), setting=setting, lists=earlier)
-        for fault in labels:
-            if not fault.stops:
-                say(f"WARNING: {fault.found} {fault.action}")
-        require_labels(labels, source=path.name)
+        require_trainable(
+            checked, workspace, source=path.name, synthetic=synthetic, setting=setting, say=say, lists=earlier
+        )
         checked, filled = with_recorded_calls(checked, home, workspace)
         if filled:
             say(filled)
-        say("Building the factors as known when each appointment would have been scored")
+        say(BUILDING)
         matrix = labelled_matrix(checked, config, register, workspace=workspace)
         appointments = training_inputs.training_extract(checked, workspace, outcomes=outcomes)
-    return _TrainingData(checked, cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone), appointments)
+    cohort = cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone)
+    return TrainingData(checked, cohort, appointments, table_file.sha256(path), synthetic)
+
+
+def require_trainable(
+    checked: CheckedExtract,
+    engine: SqlEngine,
+    *,
+    source: str,
+    synthetic: bool,
+    setting: Setting,
+    say: Say,
+    lists: Sequence[CheckedExtract] = (),
+) -> None:
+    """Say what is doubtful in an extract.
+
+    Raises
+    ------
+    DataError
+        If its outcomes cannot be trained on.
+    """
+    rule = load(shipped("fairness/policy.toml"), Policy).disclosure
+    for sentence in unknown_value_sentences(checked, engine, rule=rule):
+        say(f"WARNING: {sentence}")
+    labels = extract_label_faults(checked, engine, synthetic=synthetic, setting=setting, lists=lists)
+    for fault in labels:
+        if not fault.stops:
+            say(f"WARNING: {fault.found} {fault.action}")
+    require_labels(labels, source=source)

@@ -24,7 +24,7 @@ from dnapredict.features.matrix import Matrix, Past, question, write_matrix
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.cohort import COHORT_COLUMNS, labelled
 
-_IN_TIME = ("starts_at", "appointment_id")
+IN_TIME: Final = ("starts_at", "appointment_id")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
@@ -136,7 +136,7 @@ def matrix_of(
 ) -> Matrix:
     """The matrix of all valid rows in order of time: the agreed factors they have columns for, or only `factors`."""
     if register is not None:
-        factors = _factors(checked, register)
+        factors = factors_fed(checked, register)
     asked = _matrix_question(checked, config, factors, extra_columns=extra_columns, workspace=workspace)
     return Matrix(workspace.fetch(asked), factors)
 
@@ -151,7 +151,7 @@ def labelled_matrix(
     return matrix_in_file(
         checked,
         config,
-        factors=_factors(checked, register),
+        factors=factors_fed(checked, register),
         extra_columns=COHORT_COLUMNS,
         keep=partial(labelled, outcomes=LabelRule(config.dna_codes)),
         workspace=workspace,
@@ -172,7 +172,8 @@ def matrix_in_file(
     return write_matrix(asked, factors=factors, columns=extra_columns, keep=keep, workspace=workspace)
 
 
-def _factors(checked: Checked, register: FactorRegister) -> tuple[str, ...]:
+def factors_fed(checked: CheckedExtract, register: FactorRegister) -> tuple[str, ...]:
+    """The agreed factors that an extract has columns for."""
     return tuple(factor.name for factor in fed_by(register, checked.present))
 
 
@@ -191,8 +192,8 @@ def _matrix_question(
         factors=factors,
         clock=clock,
         outcomes=LabelRule(config.dna_codes),
-        extra_columns=(*extra_columns, *(name for name in _IN_TIME if name not in extra_columns)),
-        order_by=_IN_TIME,
+        extra_columns=(*extra_columns, *(name for name in IN_TIME if name not in extra_columns)),
+        order_by=IN_TIME,
     )
 
 

@@ -14,8 +14,7 @@ from dnapredict.data.contract.codes import NOT_APPLICABLE
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import create_private_file
-from dnapredict.data.readers import table_file
-from dnapredict.data.validation.checked import Checked
+from dnapredict.data.validation.checked import CheckedExtract
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import Provenance, StoredModel
 from dnapredict.model.evaluate.capacity_metrics import WeeklyCapacity
@@ -39,8 +38,11 @@ def calls() -> WeeklyCapacity:
     return WeeklyCapacity(worklist.capacity_share, worklist.capacity)
 
 
-def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelRule) -> TrainingExtract:
-    """Every valid appointment of an extract with its outcome, and counts by day, outcome and group."""
+def training_extract(checked: CheckedExtract, workspace: Workspace, *, outcomes: LabelRule) -> TrainingExtract:
+    """Every valid appointment of an extract with its outcome, and counts by day, outcome and group.
+
+    Its `rows` are a table of the workspace.
+    """
     rows, missed = checked.rows.get_name(), ", ".join(f"'{code}'" for code in outcomes.dna_codes)
     columns = [name for name in GROUP_COLUMNS if name in NAMES]
     sql = f"SELECT appointment_id, outcome_code, CAST(starts_local AS DATE) AS day, {', '.join(columns)} FROM {rows}"
@@ -64,8 +66,8 @@ def training_extract(checked: Checked, workspace: Workspace, *, outcomes: LabelR
     return TrainingExtract(appointments, counts)
 
 
-def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:
-    """Storage of the trials of tuning: in the home, one study for each extract and configuration.
+def study(home: Path, data_sha256: str, setting: Setting) -> StudyStorage | None:
+    """Storage of the trials of tuning: in the home, one study for each digest of an extract and configuration.
 
     The study's name does not depend on the length of the search, so that a longer one continues a shorter one.
     """
@@ -74,7 +76,7 @@ def study(home: Path, path: Path, setting: Setting) -> StudyStorage | None:
         return None
     create_private_file(home / "tuning.db")
     settings = config.model_dump_json(exclude={"tuning": {"trials", "minutes"}, "worth": True})
-    digest = hashlib.sha256(f"{table_file.sha256(path)} {settings}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{data_sha256} {settings}".encode()).hexdigest()
     return StudyStorage(f"sqlite:///{(home / 'tuning.db').as_posix()}", digest[:16])
 
 
@@ -99,9 +101,15 @@ dnapredict train EXTRACT --config config.toml{"" if mapping == "{}" else " --map
 
 
 def provenance(
-    path: Path, training: Training, setting: Setting, register: FactorRegister, *, imd_release: str
+    training: Training,
+    setting: Setting,
+    register: FactorRegister,
+    *,
+    data_sha256: str,
+    synthetic: bool,
+    imd_release: str,
 ) -> Provenance:
-    """The provenance of a model.
+    """The provenance of a model that was trained on an extract with that digest.
 
     Its configuration reproduces the model: it has the settings that were used, and no search.
     """
@@ -109,11 +117,11 @@ def provenance(
     return Provenance(
         config=setting.training.model_copy(update={"model": training.settings, "tuning": Tuning()}),
         register_of_factors=register,
-        data_sha256=table_file.sha256(path),
+        data_sha256=data_sha256,
         data_from=split.fit.first,
         data_to=split.test.last,
         test_from=split.test.first,
         code_revision=code_revision(),
-        synthetic=table_file.is_synthetic(path),
+        synthetic=synthetic,
         imd_release=imd_release,
     )

@@ -96,8 +96,7 @@ def check(
     """
     setting, messages, out = _setting(mapping, config, files, key_file), _Messages(say), _path(report)
     if is_spark_frame(extract):
-        if lists:
-            raise UsageError("lists= are files of this machine, which a cluster cannot compare: leave them out.")
+        _refuse_lists(lists)
         _require_apart(setting, {"report": out}, {"mapping": _path(mapping)})
         frame = cast("SparkFrame", extract)
         result = checking.check_on_spark(frame, setting=setting, say=messages, out=out, with_report=True)
@@ -111,7 +110,7 @@ def check(
 
 
 def train(
-    extract: TableInput,
+    extract: "TableInput | SparkFrame",
     *,
     home: PathInput | None = None,
     mapping: PathInput | None = None,
@@ -127,7 +126,10 @@ def train(
     ----------
     home
         Folder of models, runs and lists; otherwise `DNAPREDICT_HOME`, or `.dnapredict` here.
-    extract, mapping, config, files, key_file, lists, say
+    extract
+        As for `check`. The factors of a data frame of Spark are made by its cluster, and trained on here; `home` must
+        be on a disk that the cluster's machines have too.
+    mapping, config, files, key_file, lists, say
         As for `check`.
 
     Raises
@@ -136,15 +138,21 @@ def train(
         As the command, with the same message.
     """
     setting, messages, folder = _setting(mapping, config, files, key_file), _Messages(say), home_folder(_path(home))
-    with as_file(extract, name="extract") as path:
-        trained = pipeline.train(path, home=folder, setting=setting, say=messages, lists=_paths(lists))
-        for sentence in contract_sentences(trained.checked, source=path.name):
-            messages(sentence)
+    if is_spark_frame(extract):
+        _refuse_lists(lists)
+        frame, name = cast("SparkFrame", extract), "extract"
+        trained = pipeline.train_on_spark(frame, home=folder, setting=setting, say=messages)
+    else:
+        with as_file(extract, name="extract") as path:
+            name = path.name
+            trained = pipeline.train(path, home=folder, setting=setting, say=messages, lists=_paths(lists))
+    for sentence in contract_sentences(trained.checked, source=name):
+        messages(sentence)
     return TrainingResult.of(trained, folder, messages.all)
 
 
 def audit(
-    extract: TableInput,
+    extract: "TableInput | SparkFrame",
     *,
     out: PathInput,
     model: str | int | None = None,
@@ -178,7 +186,7 @@ def audit(
     extras
         More outputs: "monthly", "easy-read", "study", "pdf".
     extract, home, mapping, config, files, key_file, say
-        As for `train`.
+        As for `train`. A data frame of Spark is checked and scored by its cluster, and needs `model`.
 
     Raises
     ------
@@ -188,21 +196,26 @@ def audit(
     if (model is None) == (scores is None):
         raise UsageError("Give either model= or scores=.")
     setting, messages, folder = _setting(mapping, config, files, key_file), _Messages(say), Path(out)
-    with as_file(extract, name="extract") as path, _optional_file(scores, name="scores") as scored:
-        inputs = {"extract": path, "scores": scored, "mapping": _path(mapping), "policy": _path(policy)}
+    shared: dict[str, Any] = {
+        "out": folder,
+        "setting": setting,
+        "policy": load(_path(policy) or shipped("fairness/policy.toml"), Policy),
+        "home": home_folder(_path(home)),
+        "previous": _path(previous),
+        "extras": frozenset(extras),
+        "say": messages,
+    }
+    inputs = {"mapping": _path(mapping), "policy": _path(policy)}
+    if is_spark_frame(extract):
+        if model is None:
+            raise UsageError("scores= are joined to an extract on one machine: give model=, or extract.toArrow().")
         _require_apart(setting, {"out": folder}, inputs)
-        result = pipeline.audit(
-            path,
-            out=folder,
-            setting=setting,
-            policy=load(_path(policy) or shipped("fairness/policy.toml"), Policy),
-            home=home_folder(_path(home)),
-            model=None if model is None else str(model),
-            scores=scored,
-            previous=_path(previous),
-            extras=frozenset(extras),
-            say=messages,
-        )
+        result = pipeline.audit_on_spark(cast("SparkFrame", extract), model=str(model), **shared)
+    else:
+        version = None if model is None else str(model)
+        with as_file(extract, name="extract") as path, _optional_file(scores, name="scores") as scored:
+            _require_apart(setting, {"out": folder}, {**inputs, "extract": path, "scores": scored})
+            result = pipeline.audit(path, model=version, scores=scored, **shared)
     figures = json.loads((result.report.parent / "audit.json").read_text(encoding="utf-8"))
     return AuditReport.of(result, figures, messages.all)
 
@@ -342,6 +355,11 @@ def simulate(
         As the command, with the same message.
     """
     return simulation.simulate(Path(out), appointments=appointments, seed=seed, world=World.parse(world))
+
+
+def _refuse_lists(lists: Sequence[PathInput]) -> None:
+    if lists:
+        raise UsageError("lists= are files of this machine, which a cluster cannot compare: leave them out.")
 
 
 def _path(path: PathInput | None) -> Path | None:

@@ -100,6 +100,7 @@ def score_on_executors(
     factors = spark_factors(
         checked.rows,
         spark_past(checked.rows, engine, clock=clock, history=history),
+        engine,
         factors=model.model.factors,
         clock=clock,
         outcomes=LabelRule(model.manifest.provenance.config.dna_codes),

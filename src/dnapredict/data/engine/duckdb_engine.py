@@ -239,9 +239,9 @@ class Workspace:
         """The result of a query."""
         return self.backend.con.sql(_sql(query)).to_arrow_table()
 
-    def stream(self, query: BoundQuery, *, rows: int) -> pa.RecordBatchReader:
+    def stream(self, query: BoundQuery | str, *, rows: int) -> pa.RecordBatchReader:
         """The result about so many `rows` at a time; run no other query in the workspace meanwhile."""
-        return self.backend.con.sql(query.sql).to_arrow_reader(rows)
+        return self.backend.con.sql(_sql(query)).to_arrow_reader(rows)
 
     def view(self, query: BoundQuery | str) -> ir.Table:
         """A view of a query, which runs each time the view is read."""

@@ -47,6 +47,9 @@ _ROWS_AT_ONCE: Final = 50_000
 _MOST_BYTES: Final = 2**26
 # Of a row's digest in hexadecimal: as many as make a number of 64 bits.
 _DIGITS: Final = 15
+_ONE_DISK: Final = (
+    "The home must be on a disk that this machine and every executor have under the same path. Or use --engine duckdb."
+)
 _CHANGED: Final = "changed while it was read. Run it again when nothing writes to it."
 _FILE, _INDEX = "dnapredict::file", "dnapredict::index"
 
@@ -164,15 +167,15 @@ class SparkEngine:
     def _numbered_by_file(self, rows: "DataFrame", number: str) -> "DataFrame":
         from pyspark.sql import functions as f
 
-        columns = rows.columns
-        placed = rows.select("*", f.col("_metadata.file_path").alias(_FILE), f.col("_metadata.row_index").alias(_INDEX))
+        columns, index = rows.columns, f.col("_metadata.row_index")
+        if len(rows.inputFiles()) <= 1:
+            return rows.select((index + 1).alias(number), *map(_quoted, columns))
+        placed = rows.select("*", f.col("_metadata.file_path").alias(_FILE), index.alias(_INDEX))
         # One row for each file, and not for each appointment.
         counts = sorted((row[_FILE], row["count"]) for row in placed.groupBy(_FILE).count().collect())
         before, total = {}, 0
         for name, count in counts:
             before[name], total = total, total + count
-        if len(before) <= 1:
-            return placed.select((f.col(_INDEX) + 1).alias(number), *map(_quoted, columns))
         offsets = pa.table({_FILE: list(before), "offset": pa.array(before.values(), pa.int64())})
         joined = placed.join(f.broadcast(self.session.createDataFrame(offsets)), _FILE)
         return joined.select((f.col(_INDEX) + f.col("offset") + 1).alias(number), *map(_quoted, columns))
@@ -352,10 +355,12 @@ class SparkEngine:
         Raises
         ------
         StoreError
-            If not all of them arrive.
+            If an executor does not have that disk, before a row is written to another one; if not all rows arrive.
         """
-        without_zones(self.frame(table)).write.parquet(folder.absolute().as_uri())
-        return _handed_over(folder, arrow_schema(without_zones(self.frame(table))), rows=rows)
+        frame = without_zones(self.frame(table))
+        schema, token = arrow_schema(frame), _Token.written(folder.absolute())
+        self.map_tables(frame, token.require_shared, schema).write.parquet(token.folder.as_uri())
+        return _handed_over(folder, schema, rows=rows)
 
     def close(self) -> None:
         """Give back what the executors keep."""
@@ -482,15 +487,42 @@ def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
+@dataclass(frozen=True)
+class _Token:
+    """A file of this process next to a folder, by which an executor knows that it has the same folder.
+
+    Each task that writes looks at it: one executor of many may lack the disk, and executors come and go.
+    """
+
+    folder: Path
+    content: str
+
+    @classmethod
+    def written(cls, folder: Path) -> "_Token":
+        token = cls(folder, secrets.token_hex(16))
+        token.file.write_text(token.content, encoding="ascii")
+        return token
+
+    @property
+    def file(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.token")
+
+    def require_shared(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The tables, once the token was read; this runs on the executors."""
+        found = ""
+        with contextlib.suppress(OSError):
+            found = self.file.read_text(encoding="ascii", errors="replace")
+        if found != self.content:
+            raise StoreError(f"{self.folder.parent.parent}: an executor finds another folder there. {_ONE_DISK}")
+        yield from tables
+
+
 def _handed_over(folder: Path, schema: pa.Schema, *, rows: int) -> pa.RecordBatchReader:
     """The rows of the Parquet files in `folder`, with `schema`."""
     files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
     found = sum(pq.read_metadata(file).num_rows for file in files)
     if found != rows:
-        raise StoreError(
-            f"{folder.parent}: {found:,} of {rows:,} rows of the executors arrived. The home must be on a disk that "
-            "this machine and every executor have under the same path. Or use --engine duckdb."
-        )
+        raise StoreError(f"{folder.parent.parent}: {found:,} of {rows:,} rows of the executors arrived. {_ONE_DISK}")
     return pa.RecordBatchReader.from_batches(schema, _batches(files, schema))
 
 

@@ -35,7 +35,7 @@ from dnapredict.pipeline.audit_source import AuditSource, Say, live_model
 from dnapredict.pipeline.audited_lists import PastLists
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
 from dnapredict.pipeline.on_spark.spark_verbs import handover_folder, rows_on_spark, sound_on_spark, source_name
-from dnapredict.pipeline.run_inputs import worklist_config
+from dnapredict.pipeline.run_inputs import IN_TIME, worklist_config
 from dnapredict.registry import CHAMPION, Registry
 from dnapredict.registry.audit_book import AuditBook
 from dnapredict.worklist.spark_scoring import ModelFiles
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 _AUDITED: Final = "probability"
 _LIVE: Final = "live"
-_IN_TIME: Final = ("starts_at", "appointment_id")
 _KEPT: Final = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, "scored_at", LEAD_DAYS, PAST_APPOINTMENTS)))
 
 
@@ -120,7 +119,7 @@ def _with_calls(scored: CheckedOnSpark, home: Path, workspace: Workspace, *, say
     with_calls, filled = with_recorded_calls(scored, home, workspace)
     if filled and say is not None:
         say(filled)
-    return workspace.fetch(f"FROM {with_calls.rows.get_name()} ORDER BY {', '.join(_IN_TIME)}")
+    return workspace.fetch(f"FROM {with_calls.rows.get_name()} ORDER BY {', '.join(IN_TIME)}")
 
 
 def _scored(
@@ -161,6 +160,7 @@ def _risks_on_executors(
     made = spark_factors(
         rows.filter(rows.starts_local >= ibis.literal(datetime.datetime.combine(since, datetime.time()))),
         spark_past(rows, engine, clock=clock),
+        engine,
         factors=tuple(factors),
         clock=clock,
         outcomes=LabelRule(config.dna_codes),

@@ -69,7 +69,7 @@ def features_on_spark(source: str, out: str, *, setting: Setting) -> WrittenFact
         names = tuple(factor.name for factor in fed_by(register, checked.present))
         past = spark_past(checked.rows, engine, clock=clock)
         outcomes = LabelRule(config.dna_codes)
-        made = spark_factors(checked.rows, past, factors=names, clock=clock, outcomes=outcomes)
+        made = spark_factors(checked.rows, past, engine, factors=names, clock=clock, outcomes=outcomes)
         engine.write(engine.frame(made.select(*FACTOR_KEYS, *names)), out)
         return WrittenFactors(checked.kept, names)
 

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import shutil
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ from dnapredict.registry.promotion import (
     refuse_unskilled,
     report_digest,
     uncopied,
+    unrecorded_reports,
 )
 from dnapredict.registry.run_logging import log_comparison, log_training, training_note
 from dnapredict.registry.served.audit_run import log_audit
@@ -411,10 +413,16 @@ class Registry:
         The audit becomes a run too, which began at `began`.
         """
         store, record = self._store, self._record(name)
+        for folder in unrecorded_reports(store, record, self.entries()):
+            shutil.rmtree(folder, ignore_errors=True)
         digest = keep_report(store, record, report)
         self.set_audit(name, verdict=verdict, digest=digest, details=details)
         log = partial(log_audit, report=report, verdict=verdict, digest=digest, began=began)
         self._add_run((name,), log)
+
+    def unrecorded_reports(self, name: str) -> tuple[Path, ...]:
+        """The folders of reports that killed audits of a version kept and did not enter in the ledger."""
+        return tuple(unrecorded_reports(self._store, self._record(name), self.entries()))
 
     def log_monitor(
         self,

@@ -226,7 +226,9 @@ def _said_by(place: Path, *, doctor: str = "", doctor_first: bool = False) -> _S
     def findings() -> list[str]:
         from dnapredict.service.home_checks import examination
 
-        found = getattr(examination, doctor)(place / "home").findings if doctor else ()
+        found = examination.examine(place / "home").findings if doctor else ()
+        if doctor == "mend" and any(each.repair for each in found):  # it examines twice
+            found = examination.mend(place / "home").findings
         return [str(each) for each in found if each.repair is None or doctor == "mend"]
 
     def work() -> int:

@@ -299,7 +299,7 @@ def _run_again(
     rerun += [f"{part}: {sorted(set(after[part]) ^ set(known.new[part]))[:4]}" for part in changed]
     strangers = sorted({name for name in names - known.names if not _is_expected(name)})
     findings = (each for each in mended.findings if each not in known.findings)
-    return {"rerun": tuple(rerun), "left": (*findings, *strangers, *_unrecorded_reports(place / "home"))}
+    return {"rerun": tuple(rerun), "left": (*findings, *strangers, *_unrecorded(place / "home"))}
 
 
 def _is_refused(verb: FaultedVerb, what: list[str]) -> bool:
@@ -325,12 +325,14 @@ def _names(place: Path) -> Iterator[str]:
             yield _RANDOM.sub("#", path.relative_to(place).as_posix())
 
 
-def _unrecorded_reports(home: Path) -> list[str]:
-    """Kept reports of no audit of the ledger: their names are digests, which `_names` leaves out."""
+def _unrecorded(home: Path) -> list[str]:
+    """Kept reports and appointments of no entry of the ledger: their names are digests, which `_names` leaves out."""
     ledger = json.loads((home / "decisions" / "ledger.json").read_text(encoding="utf-8"))
-    named = {entry["data"].get("report") for entry in ledger["entries"]}
-    kept = {path.name for path in (home / "mlruns").glob("*/artifacts/audits/[!.]*")}
-    return [f"the report {name} of no audit" for name in sorted(kept - named)]
+    data = [entry["data"] for entry in ledger["entries"]]
+    named = {each.get(key) for each in data for key in ("report", "model", "appointments")}
+    kept = [*(home / "mlruns").glob("*/artifacts/audits/[!.]*")]
+    kept += [path for path in (home / "tested").rglob("[!.]*") if path.is_file() and path.suffix != ".head"]
+    return sorted(f"{path.relative_to(home)} of no entry" for path in kept if path.stem not in named)
 
 
 def _is_expected(name: str) -> bool:

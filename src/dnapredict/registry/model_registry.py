@@ -75,6 +75,7 @@ from dnapredict.registry.tested_appointments import (
     files_past_retention,
     keep_training,
     removed_files,
+    unrecorded_files,
 )
 from dnapredict.registry.version_summaries import VersionSummary, version_summary
 
@@ -349,6 +350,7 @@ class Registry:
 
         Kept whatever their age: those of the version in use, of the one before it, to which `rollback` returns, and of
         the challenger. The deletion is entered in the ledger first, so that a deleted file is not reported as missing.
+        What a run that was killed has left, which has no entry, is deleted once it is an hour old.
 
         Raises
         ------
@@ -365,12 +367,17 @@ class Registry:
         if new := [path for path in due if path not in removed]:
             names = [path.relative_to(self._store.home / FOLDER).as_posix() for path in new]
             self._ledger.append("removal", {"files": json.dumps(names)})
+        due += self.unrecorded_tested()
         for path in due:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"{path}: cannot be deleted ({type(error).__name__}).") from None
         return len(due)
+
+    def unrecorded_tested(self) -> list[Path]:
+        """The files of appointments that a training or audit kept and that the ledger does not name: it was killed."""
+        return unrecorded_files(self._store.home, self.entries()) if self._ledger.exists else []
 
     def enter(self, kind: Kind, data: Mapping[str, str]) -> DecisionEntry:
         """Add an entry to the ledger."""

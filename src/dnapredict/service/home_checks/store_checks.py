@@ -83,11 +83,14 @@ def _load(models: "Registry", version: str) -> None:
 
 
 def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
-    """What each version was tested on."""
-    from dnapredict.registry import holdout_store
+    """What each version was tested on, and what no version was."""
+    from dnapredict.registry import Registry, holdout_store
 
     for message in holdout_store.damaged(home):
         yield finding_of(message, home)
+    for path in Registry(home).unrecorded_tested():
+        problem = "is left of a training or audit that was interrupted before it was recorded."
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, partial(path.unlink, missing_ok=True))
 
 
 def reports(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:

@@ -1,10 +1,12 @@
 """100,000 requests of every kind: none is the service's fault, and no marked value comes back or is kept.
 
 The claim: no answer of 5xx, and the marked value, put wherever a caller could put a patient's, in no refusal, log or
-metric. A seventh of the requests are made by schemathesis from the service's description, a third by hypothesis, and
+metric. A tenth of the requests are made by schemathesis from the service's description, a quarter by hypothesis, and
 the rest are bytes on connections of their own that a grammar of HTTP/1.1 writes and that are then damaged. All three
 sources ask at the same time, and bytes on `CONNECTIONS` at a time: most of them only wait for an answer that must not
-come. `python -m benchmarks.service_requests [REQUESTS] [--home HOME] [--seed N]`; without a home, that of the demo.
+come. Hypothesis asks no longer than `--minutes`; bytes make up for what it did not reach.
+`python -m benchmarks.service_requests [REQUESTS] [--home HOME] [--seed N] [--minutes 10]`; without a home, that of the
+demo.
 """
 
 import argparse
@@ -39,24 +41,25 @@ def main() -> None:
     parser.add_argument("requests", nargs="?", type=int, default=REQUESTS)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--seed", type=int, default=4711)
+    parser.add_argument("--minutes", type=float, default=10)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         home = made_home(place, given.home)
         (place / "service.toml").write_text(WITHOUT_LIMIT, encoding="utf-8")
         with ours(home, DNAPREDICT_SERVICE=str(place / "service.toml")) as served:
-            ask(served, place, requests=given.requests, seed=given.seed)
+            ask(served, place, requests=given.requests, seed=given.seed, seconds=60 * given.minutes)
 
 
-def ask(served: Served, place: Path, *, requests: int, seed: int) -> None:
+def ask(served: Served, place: Path, *, requests: int, seed: int, seconds: float) -> None:
     """Ask from all sources at once, then look for the marked value in the metrics, the description and the log."""
     began = time.monotonic()
-    shares = {"description": requests // 7, "unforeseen": requests // 3}
+    shares = {"description": requests // 10, "unforeseen": requests // 4}
     written = requests - sum(shares.values())
     with contextlib.closing(Asked(served.address)) as asked, ThreadPoolExecutor(CONNECTIONS + 2) as threads:
         examples = shares["description"] // EACH_EXAMPLE
         described = threads.submit(ask_described, served.address, examples=examples, folder=place, seed=seed)
-        unforeseen = threads.submit(ask_unforeseen, asked, requests=shares["unforeseen"])
+        unforeseen = threads.submit(ask_unforeseen, asked, requests=shares["unforeseen"], until=began + seconds)
         statuses = _in_bytes(threads, served, requests=written, seed=seed)
         say(f"{written:,} in bytes after {time.monotonic() - began:.0f} s")
         unforeseen.result()

@@ -1,10 +1,10 @@
 """100,000 requests of every kind: none is the service's fault, and no marked value comes back or is kept.
 
 The claim: no answer of 5xx, and the marked value, put wherever a caller could put a patient's, in no refusal, log or
-metric. A tenth of the requests are made by schemathesis from the service's description, a quarter by hypothesis, and
-the rest are bytes on connections of their own that a grammar of HTTP/1.1 writes and that are then damaged. All three
-sources ask at the same time, and bytes on `CONNECTIONS` at a time: most of them only wait for an answer that must not
-come. Hypothesis asks no longer than `--minutes`; bytes make up for what it did not reach.
+metric. About a twentieth of the requests are made by schemathesis from the service's description, a quarter by
+hypothesis, and the rest are bytes on connections of their own that a grammar of HTTP/1.1 writes and that are then
+damaged. All three sources ask at the same time, and bytes on `CONNECTIONS` at a time: some only wait for an answer that
+must not come. Hypothesis asks no longer than `--minutes`; bytes make up for what it did not reach.
 `python -m benchmarks.service_requests [REQUESTS] [--home HOME] [--seed N] [--minutes 10]`; without a home, that of the
 demo.
 """
@@ -54,7 +54,7 @@ def main() -> None:
 def ask(served: Served, place: Path, *, requests: int, seed: int, seconds: float) -> None:
     """Ask from all sources at once, then look for the marked value in the metrics, the description and the log."""
     began = time.monotonic()
-    shares = {"description": requests // 10, "unforeseen": requests // 4}
+    shares = {"description": requests // 20, "unforeseen": requests // 4}
     written = requests - sum(shares.values())
     with contextlib.closing(Asked(served.address)) as asked, ThreadPoolExecutor(CONNECTIONS + 2) as threads:
         examples = shares["description"] // EACH_EXAMPLE

@@ -7,7 +7,7 @@ the process before each step that writes, and with half of the bytes of each wri
 is what SIGKILL leaves there. States that differ in nothing that is read (drafts, and databases whose committed rows
 are the same) are judged once.
 
-`python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 12] [--killed VERB=N ...]`. It makes a small
+`python -m benchmarks.write_faults [--verbs ...] [--world DIR] [--minutes 11] [--killed VERB=N ...]`. It makes a small
 trust, which is kept in DIR with the verdicts if that is given. States are judged in an order that is spread evenly over
 the verb; where running the verb again takes too long for all of them within `--minutes`, most of the rest are judged by
 what they say alone ("read", and not "run again"). What is not reached is judged by the same command with the same DIR.
@@ -55,11 +55,12 @@ class Bench:
 
         Each by running the verb again while there is time to read the others; else only one in eight.
         """
-        until, known = time.monotonic() + seconds, self._reference(verb)
+        known = self._reference(verb)
         self._fresh(verb)
         states, ended = all_states(verb, self._world, self._run, self._work / "states")
         if ended.code not in verb.codes:
             raise SystemExit(f"{verb.name}: {ended.code} {ended.said[-2000:]}")
+        until = time.monotonic() + seconds
         kept = Verdicts(self._work / f"{verb.name}.json")
         open_ = [meaning for meaning in evenly(list(states.first)) if meaning not in kept.again]
         seconds_to_read = 0.0
@@ -188,7 +189,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--verbs", nargs="*", choices=list(VERBS), default=list(VERBS))
     asked.add_argument("--world", type=Path)
-    asked.add_argument("--minutes", type=float, default=12, help="for each verb")
+    asked.add_argument("--minutes", type=float, default=11, help="for the states of each verb")
     asked.add_argument("--killed", nargs="*", type=_kills_of, default=[], metavar="VERB=N")
     given = asked.parse_args()
     if given.world is None:

@@ -36,6 +36,8 @@ from benchmarks.home_faults import (
     command,
     digest,
     judged,
+    keep_from_collection,
+    load_what_is_loaded_by,
     made,
     outcome_of,
     outcomes,
@@ -71,8 +73,7 @@ def refresh(world: World, home: Path, _place: Path) -> Outcome:
     if code:
         return Outcome(code, "", said)
     name = (home / "history" / "CURRENT").read_text(encoding="ascii").split("\n")[0]
-    (held,) = (home / "history").glob("history-*")
-    return Outcome(code, f"{held.name == name} {digest((held / 'counts.arrow').read_bytes())}", said)
+    return Outcome(code, digest((home / "history" / name / "counts.arrow").read_bytes()), said)
 
 
 def record(world: World, home: Path, _place: Path) -> Outcome:
@@ -302,6 +303,9 @@ def main() -> None:
         write_inputs(world)
         open_to_all(world.place)
         warmed(world, ("score", "service", "doctor", "outcomes"), folder)
+        for verb in sorted({*given.verbs} - {*DOORS}):
+            load_what_is_loaded_by(VERBS[verb], world, folder)
+        keep_from_collection()
         found = measured(Bench(world, folder, began + 60 * given.minutes), given)
     found["seconds"] = round(time.monotonic() - began)
     out = Path(__file__).parent / "out"

@@ -622,7 +622,7 @@ def warmed(world: World, doors: Iterable[str], folder: Path) -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     for door in doors:
-        load_what_is_loaded_by(door, world, folder)
+        load_what_is_loaded_by(DOORS[door], world, folder)
     for door in doors:
         if door not in ("audit", "pages"):  # an audit compiles nothing that others need; pages start threads
             with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -639,12 +639,12 @@ def keep_from_collection() -> None:
     gc.freeze()
 
 
-def load_what_is_loaded_by(door: str, world: World, folder: Path) -> None:
+def load_what_is_loaded_by(door: Door, world: World, folder: Path) -> None:
     """Import what the door imports in a child: each child would import it again, in seconds of a processor."""
     before = frozenset(sys.modules)
 
     def loaded(world: World, _home: Path, place: Path) -> Outcome:
-        DOORS[door](world, copied(world, place), place)
+        door(world, copied(world, place), place)
         return Outcome(0, " ".join({*sys.modules} - before), "")
 
     with tempfile.TemporaryDirectory(dir=folder) as name:

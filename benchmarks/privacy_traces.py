@@ -4,7 +4,8 @@ The claim: in files of their owner alone and nowhere else; in no log, message, r
 process leaves is gone once it is run again or the service has cleaned up. Every value of the patients of a small trust
 is marked. Each run has a place of its own for all that it could write: a copy of the home, outputs, working folder,
 temporary folder, the account's home. The umask is 022. Then every file is searched (`tests/faults/mark_search.py`).
-`python -m benchmarks.privacy_traces [--runs NAME ...] [--world DIR] [--kills 2] [--minutes 14]`; Linux and gcc.
+`python -m benchmarks.privacy_traces [--part 1/3] [--runs NAME ...] [--world DIR] [--kills 2] [--minutes 14]`; Linux and
+gcc. All runs take longer than 15 minutes: `--part K/N` does every N-th of them, from the K-th on.
 """
 
 import argparse
@@ -132,6 +133,7 @@ def main() -> None:
     """Print what is found, and write benchmarks/out/privacy_traces.json; exit 1 where something is."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", nargs="+", help="only runs whose names, ended by =, begin so")
+    asked.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="the K-th of N parts of the runs")
     asked.add_argument("--world", type=Path)
     asked.add_argument("--kills", type=int, default=2)
     asked.add_argument("--minutes", type=float, default=14.0)
@@ -143,11 +145,11 @@ def main() -> None:
         world = _world(given.world or Path(folder) / "world")
         warm(world)
         bench = Bench(world, given.kills, began + 60 * given.minutes, _search(world))
-        wanted = runs(world)
-        by_name = {run.name: run for run in wanted}
-        for run in wanted:
-            if given.runs is not None and not f"{run.name}=".startswith(tuple(given.runs)):
-                continue
+        every = runs(world)
+        by_name = {run.name: run for run in every}
+        named = tuple(given.runs or [""])
+        part, parts = given.part
+        for run in [run for run in every if f"{run.name}=".startswith(named)][part - 1 :: parts]:
             if time.monotonic() > bench.until:
                 bench.done["not reached"] += 1
             else:
@@ -164,6 +166,13 @@ def main() -> None:
     (out / "privacy_traces.json").write_text(text + "\n")
     print(text)
     sys.exit(1 if bench.found or bench.done["unexpected"] or bench.done["not reached"] else 0)
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not part.isdigit() or not parts.isdigit() or not 1 <= int(part) <= int(parts):
+        raise argparse.ArgumentTypeError(f"{text} is no part, such as 1/3")
+    return int(part), int(parts)
 
 
 def _world(place: Path) -> FaultWorld:

@@ -1,7 +1,9 @@
-"""Workers killed at random moments: is every answer that was given on record once, and the chain whole?
+"""Workers and whole services killed at random moments: is everything that was acknowledged on record exactly once?
 
-The claim: after fifty kills, each acknowledged answer has exactly one row, and the log verifies.
-`python -m benchmarks.service_kills [KILLS] [HOME]`; without a home, that of `dnapredict demo` is made.
+The claim: after 200 kills with SIGKILL of a worker or, one time in ten, of all processes of the service at once, each
+acknowledged answer, outcome and uploaded list is there exactly once, and the log verifies. Four clients score and two
+upload lists and record calls meanwhile. `python -m benchmarks.service_kills [KILLS] [HOME] [--seed N]`; without a home,
+that of `dnapredict demo` is made. It ends after `--at-most` minutes with the kills done by then.
 
 With `--minutes 10`, ten clients score, upload lists and record calls for so long, and two workers a minute
 are killed. The claim: no answer of 5xx but in the seconds after a kill, no notice on a list, and every
@@ -22,21 +24,21 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from benchmarks.under_load.asking import Answers, appointments, ask, session
+from benchmarks.under_load.acknowledged import Acknowledged
+from benchmarks.under_load.asking import Answers, appointments, session
 from benchmarks.under_load.bombs import form
-from benchmarks.under_load.home import made_home
-from benchmarks.under_load.served import Served, ours
-from sqlalchemy import select
+from benchmarks.under_load.home import made_home, say
+from benchmarks.under_load.served import Served, free_port, ours
 
-from dnapredict.service.log.answer_entries import Hashes
-from dnapredict.service.log.log_tables import ANSWERS
-from dnapredict.service.log.scoring_log import ScoringLog
-
-KILLS, CLIENTS, SECONDS_TO_RECOVER = 50, 6, 120
+KILLS, SECONDS_TO_RECOVER, OF_THE_SERVICE = 200, 180, 0.1
+CLIENTS_THAT_SCORE, CLIENTS_THAT_UPLOAD = 4, 2
 SCORING, UPLOADING, KILLS_A_MINUTE = 4, 6, 2
 # A worker that was killed takes about 8 s to come back; meanwhile the other one has twice the work.
 SECONDS_AFTER_A_KILL = 30
 ROWS_OF_A_LIST = 60
+CALLS_OF_A_LIST = 5
+# So that neither the limit on requests nor the retention of lists decides what is on record.
+SETTINGS = "[limits]\nrequests_a_minute = 1_000_000\nburst = 100_000\n[retention]\nlists = 100_000\n"
 
 
 def main() -> None:
@@ -44,6 +46,8 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("kills", nargs="?", type=int, default=KILLS)
     asked.add_argument("home", nargs="?", type=Path)
+    asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument("--at-most", type=float, default=12, metavar="MINUTES", help="end after so long")
     asked.add_argument("--minutes", type=float, help="how long ten clients go on, instead of KILLS")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -51,67 +55,125 @@ def main() -> None:
         if given.minutes:
             soak(home, minutes=given.minutes)
             return
-        with ours(home) as served:
-            acknowledged, answers = asyncio.run(asked_meanwhile(served, kills=given.kills))
-        found = {"kills": given.kills, **judged(home, acknowledged), "answers": answers.figures()}
+        settings = Path(place) / "service.toml"
+        settings.write_text(SETTINGS, encoding="utf-8")
+        killing = Killing(home, settings, random.Random(given.seed))  # noqa: S311
+        asyncio.run(killing.run(kills=given.kills, seconds=60 * given.at_most))
+        found = killing.figures() | killing.acknowledged.judged(home)
     text = json.dumps(found, indent=1)
-    Path("benchmarks/out").mkdir(parents=True, exist_ok=True)
-    Path("benchmarks/out/service_kills.json").write_text(text + "\n")
+    out = Path(__file__).parent / "out"
+    out.mkdir(exist_ok=True)
+    (out / "service_kills.json").write_text(text + "\n")
     print(text)
-    assert found["without_a_row"] == found["with_several"] == 0
+    assert all(not each.get("never") and not each.get("several times") for each in found.values())
 
 
-async def asked_meanwhile(served: Served, *, kills: int) -> tuple[list[str], Answers]:
-    """Ask and kill: the appointments whose answers were acknowledged, and what came of all requests."""
-    acknowledged: list[str] = []
-    answers, stop = Answers(), asyncio.Event()
-    clients = [_client(served, acknowledged, answers, stop) for _ in range(CLIENTS)]
-    asking = asyncio.gather(*clients)
-    for _ in range(kills):
-        await _answered(acknowledged, random.randint(1, 30))  # noqa: S311
-        workers = served.workers()
-        if workers:
-            random.choice(workers).kill()  # noqa: S311
-    stop.set()
-    await asking
-    return acknowledged, answers
+class Killing:
+    """Clients that score, upload and record, and kills of the service that they ask."""
+
+    def __init__(self, home: Path, settings: Path, chance: random.Random) -> None:
+        self._home, self._settings, self._chance = home, settings, chance
+        self._port, self._stop = free_port(), asyncio.Event()
+        self._statuses: dict[str, Counter[str]] = {"score": Counter(), "upload": Counter(), "record": Counter()}
+        self._kills: Counter[str] = Counter()
+        self._seconds = 0.0
+        self.acknowledged = Acknowledged()
+
+    async def run(self, *, kills: int, seconds: float) -> None:
+        """Kill so often, or for so long."""
+        began = time.monotonic()
+        asking: asyncio.Future[Any] | None = None
+        while self._kills.total() < kills and time.monotonic() - began < seconds:
+            with contextlib.ExitStack() as running:
+                served = await asyncio.to_thread(running.enter_context, self._service())
+                if asking is None:
+                    clients = [self._scores() for _ in range(CLIENTS_THAT_SCORE)]
+                    asking = asyncio.gather(*clients, *[self._uploads() for _ in range(CLIENTS_THAT_UPLOAD)])
+                await self._kill(served, kills, until=began + seconds)
+                if self._kills.total() >= kills or time.monotonic() - began >= seconds:
+                    self._stop.set()
+                    await asking
+        self._seconds = time.monotonic() - began
+
+    def figures(self) -> dict[str, Any]:
+        """Kills by kind, and what came of all requests."""
+        asked = {what: dict(statuses) for what, statuses in self._statuses.items()}
+        return {
+            "kills": dict(self._kills),
+            "seconds": {"all": round(self._seconds)},
+            **{"asked to " + k: v for k, v in asked.items()},
+        }
+
+    def _service(self) -> contextlib.AbstractContextManager[Served]:
+        return ours(self._home, port=self._port, DNAPREDICT_SERVICE=str(self._settings))
+
+    async def _kill(self, served: Served, kills: int, *, until: float) -> None:
+        """Kill workers until the whole service is killed, there were enough kills, or the time is over."""
+        while self._kills.total() < kills and time.monotonic() < until:
+            await self._answered(self._chance.randint(1, 30))
+            if self._chance.random() < OF_THE_SERVICE:
+                await asyncio.to_thread(served.kill)
+                self._kills["service"] += 1
+                return
+            if workers := served.workers():
+                self._chance.choice(workers).kill()
+                self._kills["worker"] += 1
+                if self._kills["worker"] % 20 == 0:
+                    say(f"{dict(self._kills)}")
+
+    async def _answered(self, more: int) -> None:
+        """Until so many more requests were acknowledged: a worker that is only starting has nothing to lose."""
+        wanted = self._acknowledged() + more
+        async with asyncio.timeout(SECONDS_TO_RECOVER):
+            while self._acknowledged() < wanted:  # noqa: ASYNC110 - clients only ever add to the lists
+                await asyncio.sleep(self._chance.uniform(0.0, 0.1))
+
+    def _acknowledged(self) -> int:
+        each = self.acknowledged
+        return len(each.scores) + len(each.uploads) + len(each.outcomes)
+
+    async def _scores(self) -> None:
+        template = json.loads(appointments(1, seed=1))
+        async with session() as asking:
+            while not self._stop.is_set():
+                template["appointments"][0]["appointment_id"] = mark = secrets.token_hex(8)
+                if await self._ask(asking, "score", "/v1/score", json.dumps(template).encode()):
+                    self.acknowledged.scores.append(mark)
+
+    async def _uploads(self) -> None:
+        multipart = "multipart/form-data; boundary=x"
+        async with session() as asking:
+            while not self._stop.is_set():
+                content = form(as_csv(appointments(ROWS_OF_A_LIST, seed=secrets.randbits(64))))
+                content = content.replace(b"week.xlsx", b"week.csv")
+                listed = await self._ask(asking, "upload", "/v1/lists", content, type_=multipart)
+                rows = [line["appointment_id"] for line in listed.get("results", ())]
+                if listed:
+                    self.acknowledged.uploads[listed["list_id"]] = rows
+                for row in rows[:CALLS_OF_A_LIST]:
+                    body = json.dumps({"appointment_id": row, "outcome": "confirmed"}).encode()
+                    if await self._ask(asking, "record", f"/v1/lists/{listed['list_id']}/actions", body):
+                        self.acknowledged.outcomes.append((listed["list_id"], row))
+
+    async def _ask(
+        self, asking: aiohttp.ClientSession, what: str, path: str, body: bytes, *, type_: str = "application/json"
+    ) -> dict[str, Any]:
+        """The answer, {} where it is not a success; it is asked once."""
+        content, headers = b"", {"content-type": type_}
+        try:
+            address = f"http://127.0.0.1:{self._port}{path}"
+            async with asking.post(address, data=body, headers=headers, timeout=_PATIENCE) as answer:
+                content, status = await answer.read(), str(answer.status)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            status = type(error).__name__
+        self._statuses[what][status] += 1
+        if status.startswith("2"):
+            return dict(json.loads(content))
+        await asyncio.sleep(0.05)
+        return {}
 
 
-async def _answered(acknowledged: list[str], more: int) -> None:
-    """Until so many more answers were given: a worker that is only starting has nothing to lose."""
-    wanted = len(acknowledged) + more
-    async with asyncio.timeout(SECONDS_TO_RECOVER):
-        while len(acknowledged) < wanted:  # noqa: ASYNC110 - clients only ever add to the list
-            await asyncio.sleep(random.uniform(0.0, 0.1))  # noqa: S311
-
-
-async def _client(served: Served, acknowledged: list[str], answers: Answers, stop: asyncio.Event) -> None:
-    template = json.loads(appointments(1, seed=1))
-    async with session() as asking:
-        while not stop.is_set():
-            mark = secrets.token_hex(8)
-            template["appointments"][0]["appointment_id"] = mark
-            body = json.dumps(template).encode()
-            content = await ask(
-                asking, served.address + "/v1/score", body, answers, due=time.perf_counter(), patience=30
-            )
-            if b'"probability"' in content:
-                acknowledged.append(mark)
-            else:
-                await asyncio.sleep(0.05)
-
-
-def judged(home: Path, acknowledged: list[str]) -> dict[str, int]:
-    """How many acknowledged answers have no row, how many have several, and how long the sound chain is."""
-    log, hashes = ScoringLog(home), Hashes(home)
-    rows = Counter(row.appointment for row in log.query(select(ANSWERS.c.appointment)))
-    each = [rows[hashes.of("appointment", mark)] for mark in acknowledged]
-    return {
-        "acknowledged": len(acknowledged),
-        "without_a_row": each.count(0),
-        "with_several": sum(count > 1 for count in each),
-        "rows_that_verify": log.verify().entries,
-    }
+_PATIENCE = aiohttp.ClientTimeout(total=30)
 
 
 def soak(home: Path, *, minutes: float) -> None:

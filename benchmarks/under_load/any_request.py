@@ -6,6 +6,7 @@ and bytes on a connection, written by a grammar of HTTP/1.1 and then damaged.
 
 import http.client
 import json
+import math
 import random
 import re
 import socket
@@ -114,8 +115,8 @@ class Asked:
         self._connection.close()
 
 
-def ask_unforeseen(asked: Asked, *, requests: int) -> None:
-    """Ask what no description foresees.
+def ask_unforeseen(asked: Asked, *, requests: int, until: float = math.inf) -> None:
+    """Ask what no description foresees; nothing more is asked after the time `until` (monotonic).
 
     Raises
     ------
@@ -140,6 +141,8 @@ def ask_unforeseen(asked: Asked, *, requests: int) -> None:
     )
     @given(anything)
     def any_request(request: tuple[str, str, bytes, dict[str, str], str]) -> None:
+        if time.monotonic() > until:
+            return
         method, path, body, headers, kind = request
         status, content = asked.ask(method, path, body, headers | {"content-type": kind})
         _judge([status], content, (method, path, body))

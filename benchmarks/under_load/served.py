@@ -55,6 +55,14 @@ class Served:
                 total += getattr(full, "pss", full.rss) / 1_048_576
         return total
 
+    def kill(self) -> None:
+        """Kill all its processes at once, as the end of a container does."""
+        every = [psutil.Process(self.process.pid), *self._children()]
+        for process in every:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(every, timeout=60)
+
     def forget_peak(self) -> None:
         """Count the most memory from what the workers have now (Linux)."""
         for worker in self.workers():
@@ -69,12 +77,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def ours(home: Path, *, before: Sequence[str] = (), folder: Path = HERE.parent, **environment: str) -> Iterator[Served]:
-    """`dnapredict serve` on the home, ready, started through the words `before`.
+def ours(
+    home: Path, *, before: Sequence[str] = (), folder: Path = HERE.parent, port: int = 0, **environment: str
+) -> Iterator[Served]:
+    """`dnapredict serve` on the home, ready, started through the words `before`; on a free port unless one is given.
 
     `folder` is its working directory: a `serving/worklist.toml` there is used instead of the one of this checkout.
     """
-    port = free_port()
+    port = port or free_port()
     command = [*before, sys.executable, "-c", OURS, "serve", "--home", str(home), "--port", str(port)]
     with _running(command, port, environment, folder=folder) as served:
         yield served
@@ -108,7 +118,7 @@ def _running(
             wait_until_ready(f"http://127.0.0.1:{port}", process)
             yield Served(port, process, log)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)  # nothing happens where it has ended
             process.wait(timeout=60)
 
 

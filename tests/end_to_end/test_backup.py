@@ -187,9 +187,25 @@ def test_a_damaged_backup_is_refused_whole(backup: Path, tmp_path: Path, damage:
             (copy / MANIFEST).write_bytes((copy / MANIFEST).read_bytes().replace(b"keys-were-made", b"keys-were-mode"))
         case _:
             (copy / MANIFEST).unlink()
-    with pytest.raises(StoreError, match=r"is damaged|is missing, or not as it was backed up|is no complete backup"):
+    with pytest.raises(StoreError, match=r"is damaged|is missing, or not as it was backed up|has no backup.json"):
         restore(copy, tmp_path / "home")
     assert not (tmp_path / "home").exists()
+
+
+def test_a_backup_that_was_killed_is_refused_and_said_to_be_removable(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt  # nothing is tidied up after it, as after SIGKILL
+
+    monkeypatch.setattr(home_backup, "write_private", killed)
+    with pytest.raises(KeyboardInterrupt):
+        back_up(home, tmp_path / "copy")
+    advice = "has no backup.json, as a backup that was interrupted. If it is one, remove it"
+    with pytest.raises(StoreError, match=advice):
+        restore(tmp_path / "copy", tmp_path / "home")
+    with pytest.raises(UsageError, match=advice):
+        back_up(home, tmp_path / "copy")
 
 
 def test_nothing_that_exists_is_replaced(home: Path, backup: Path, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ class FaultedVerb:
         What is done to the home first.
     refusal
         What a home may refuse with after a kill, beside being old or new; "" for nothing.
+    version
+        The number of the version that it trains; "" for none. A kill before the ledger has that version leaves its
+        number used, so that running again trains the next one (decisions.md, "A version is the challenger once ...").
     """
 
     name: str
@@ -83,6 +86,7 @@ class FaultedVerb:
     prepare: Callable[[FaultWorld, Path], None] = lambda *_: None
     codes: tuple[int, ...] = (0,)
     refusal: str = ""
+    version: str = ""
 
 
 def cli(*words: object) -> int:
@@ -292,7 +296,7 @@ def _no_history(_world: FaultWorld, place: Path) -> None:
 VERBS = {
     each.name: each
     for each in (
-        FaultedVerb("train", verb("train", "@short.parquet", "--config", "@config.toml")),
+        FaultedVerb("train", verb("train", "@short.parquet", "--config", "@config.toml"), version="2"),
         FaultedVerb(
             "audit",
             verb("audit", "@later.parquet", "--model", "2", "--out", "OUT/report"),
@@ -320,6 +324,7 @@ VERBS = {
             "cycle",
             verb("cycle", "@later.parquet", "--config", "@config.toml", "--retrain-days", "1"),
             codes=(0, DECISION),
+            version="2",
         ),
         FaultedVerb(
             "prune", _as_of_a_later_day(verb("log", "prune", "--settings", "@service.toml")), prepare=_old_lists

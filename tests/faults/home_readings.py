@@ -62,10 +62,14 @@ def _versions(home: Path) -> Iterator[str]:
 
     registry = Registry(home)
     for summary in registry.versions():
-        tags = registry.tags(summary.version)
-        judged = [f"{name}={tags.get(name, '')}" for name in ("audit_verdict", "signed_decision", "signed_by")]
-        kept = registry.report(summary.version) is not None
-        yield f"{summary.version} {' '.join(judged)} report={kept} card={len(registry.card(summary.version)) > 0}"
+        version, tags = summary.version, registry.tags(summary.version)
+        for name in ("audit_verdict", "signed_decision", "signed_by"):
+            if tags.get(name):
+                yield f"{version} {name}={tags[name]}"
+        if registry.report(version) is not None:
+            yield f"{version} report"
+        if registry.card(version):
+            yield f"{version} card"
 
 
 def _models(home: Path) -> Iterator[str]:
@@ -175,7 +179,9 @@ def _stable(names: list[str]) -> list[str]:
 def _cycle(home: Path) -> Iterator[str]:
     for path in sorted((home / "cycle").glob("*/steps.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        yield f"{[step['name'] for step in record['steps']]} {record['is_done']}"
+        yield from (f"step {step['name']}" for step in record["steps"])  # one after the other is recorded
+        if record["is_done"]:
+            yield "done"
 
 
 def _published(home: Path) -> Iterator[str]:

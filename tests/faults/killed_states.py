@@ -28,6 +28,8 @@ _RANDOM = re.compile(
     r"[0-9]{8}T[0-9]{12}|(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|m-[0-9a-f]{32})(?![0-9a-f])|-[a-z0-9_]{8}$"
 )
 
+_WITH_VERSIONS = ("ledger", "versions", "models", "challenger")
+_CARD = re.compile(r"(?<=models/cards/)\d+(?=\.md$)")
 _IN_A_DRAFT = re.compile(r"(?:^|/)\.#-[^/]+/")  # a draft goes as a whole
 
 
@@ -226,7 +228,9 @@ def _said_by(place: Path, *, doctor: str = "", doctor_first: bool = False) -> _S
     def findings() -> list[str]:
         from dnapredict.service.home_checks import examination
 
-        found = getattr(examination, doctor)(place / "home").findings if doctor else ()
+        found = examination.examine(place / "home").findings if doctor else ()
+        if doctor == "mend" and any(each.repair for each in found):  # it examines twice
+            found = examination.mend(place / "home").findings
         return [str(each) for each in found if each.repair is None or doctor == "mend"]
 
     def work() -> int:
@@ -294,10 +298,22 @@ def _run_again(
         if now == known.new and ended.code == code:
             rerun = []
         changed = [part for part in changed if after[part] != again[part]]
+        if all(part in _WITH_VERSIONS for part in changed):
+            changed = [
+                part for part, facts in _renumbered(verb, after).items() if part in changed and facts != known.new[part]
+            ]
     rerun += [f"{part}: {sorted(set(after[part]) ^ set(known.new[part]))[:4]}" for part in changed]
     strangers = sorted({name for name in names - known.names if not _is_expected(name)})
     findings = (each for each in mended.findings if each not in known.findings)
-    return {"rerun": tuple(rerun), "left": (*findings, *strangers)}
+    return {"rerun": tuple(rerun), "left": (*findings, *strangers, *_unrecorded(place / "home"))}
+
+
+def _renumbered(verb: FaultedVerb, after: Reading) -> Reading:
+    """The reading, in which the version after the one that the verb trains has its number."""
+    if not verb.version:
+        return after
+    following = re.compile(rf"(?<![\w.]){int(verb.version) + 1}(?![\w.])")
+    return after | {part: sorted(following.sub(verb.version, each) for each in after[part]) for part in _WITH_VERSIONS}
 
 
 def _is_refused(verb: FaultedVerb, what: list[str]) -> bool:
@@ -320,7 +336,17 @@ def _names(place: Path) -> Iterator[str]:
     """Names of files and folders, with what is random in them left out."""
     for path in place.rglob("*"):
         if not path.name.endswith(("-shm", "-wal", "-journal")):
-            yield _RANDOM.sub("#", path.relative_to(place).as_posix())
+            yield _CARD.sub("#", _RANDOM.sub("#", path.relative_to(place).as_posix()))
+
+
+def _unrecorded(home: Path) -> list[str]:
+    """Kept reports and appointments of no entry of the ledger: their names are digests, which `_names` leaves out."""
+    ledger = json.loads((home / "decisions" / "ledger.json").read_text(encoding="utf-8"))
+    data = [entry["data"] for entry in ledger["entries"]]
+    named = {each.get(key) for each in data for key in ("report", "model", "appointments")}
+    kept = [*(home / "mlruns").glob("*/artifacts/audits/[!.]*")]
+    kept += [path for path in (home / "tested").rglob("[!.]*") if path.is_file() and path.suffix != ".head"]
+    return sorted(f"{path.relative_to(home)} of no entry" for path in kept if path.stem not in named)
 
 
 def _is_expected(name: str) -> bool:

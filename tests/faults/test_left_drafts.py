@@ -171,3 +171,13 @@ def test_a_draft_in_a_folder_of_the_home_is_no_file_of_that_folder(
     assert not list(sign_in_links.damaged(tmp_path))
     assert not list_store.headings(tmp_path)
     assert not caplog.records
+
+
+def test_the_file_into_which_mlflow_was_copying_is_removed_once_it_is_an_hour_old(tmp_path: Path) -> None:
+    left = tmp_path / "mlruns" / ("a" * 32) / "artifacts" / ".artifact.uploading.ebp0d8id"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert file_checks.remove_leftovers(tmp_path) == 0
+    os.utime(left, (0, 0))
+    assert file_checks.remove_leftovers(tmp_path) == 1
+    assert not left.exists()

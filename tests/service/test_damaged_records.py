@@ -218,6 +218,16 @@ def test_with_a_list_everything_that_belongs_to_it_is_deleted(desk: Desk, is_los
     assert [path.name for path in (desk.home / "lists").iterdir() if list_id in path.name] == []
 
 
+def test_no_note_replaces_contact_details_that_are_lost_and_the_outcome_of_its_call_is_recorded(desk: Desk) -> None:
+    path = desk.delete(".contacts")
+    said = {"note": "ask for the daughter", "only_note": "yes"}
+    refused = desk.client.post(f"{desk.later}/call/2", data=said, follow_redirects=False)
+    assert (refused.status_code, "nothing is added to them" in refused.text) == (503, True)
+    answer = desk.client.post(f"{desk.later}/call/2", data={"note": "x", "outcome": "confirmed"})
+    assert "The outcome was recorded, but not the note." in answer.text
+    assert not path.exists()
+
+
 def test_contact_details_that_are_past_their_day_are_not_lost(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     path = desk.delete(".contacts")
     assert contact_details.is_unreadable(desk.home, path.stem)

@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
@@ -23,6 +25,7 @@ from dnapredict.registry.audit_book import AuditBook
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.registry.judgement import Identity, Judgement
 from dnapredict.registry.mlflow_store import Store
+from dnapredict.service.home_checks import store_checks
 
 UNTIL = datetime.date.today() + datetime.timedelta(days=60)  # noqa: DTZ011 - any day to come
 WHO = {"name": "A. Reviewer", "role": "Equality lead", "reason": "Review in May."}
@@ -102,6 +105,46 @@ def test_an_older_report_can_be_signed_and_binds_no_version(home, trained, tmp_p
     Registry(home).keep_audit("1", first, verdict="FAIL")
     Registry(home).keep_audit("1", second, verdict="FAIL")
     assert pipeline.sign(first, home=home, decision="conditions", until=UNTIL, **WHO).versions == ()
+
+
+def killed_audit(home: Path, trained, folder: Path) -> Path:
+    """An audit that was killed between its report and its entry in the ledger, two hours ago: the kept report."""
+    registry, before = Registry(home), {*(home / "mlruns").rglob("audits/*")}
+    with patch.object(Registry, "set_audit", Mock(side_effect=KeyboardInterrupt)), pytest.raises(KeyboardInterrupt):
+        registry.keep_audit("1", report(folder, trained, "PASS", text=folder.name), verdict="PASS")
+    (kept,) = {*(home / "mlruns").rglob("audits/*")} - before
+    os.utime(kept, (time.time() - 7_200,) * 2)
+    return kept
+
+
+def test_the_kept_report_of_a_killed_audit_goes_with_the_next_audit_or_the_doctor(home, trained, tmp_path):
+    """It has a name of its own, so that no audit would ever replace it."""
+    killed = killed_audit(home, trained, tmp_path / "killed")
+    Registry(home).keep_audit("1", report(tmp_path / "again", trained, "PASS", text="again"), verdict="PASS")
+    assert not killed.exists()
+    killed = killed_audit(home, trained, tmp_path / "later")
+    (found,) = store_checks.registry(home)
+    assert (found.path, found.problem) == (
+        killed.relative_to(home).as_posix(), "is the report of an audit that was interrupted before it was recorded.",
+    )  # fmt: skip
+    found.repair()
+    assert not killed.exists()
+    assert Registry(home).report("1") is not None
+
+
+def test_no_report_goes_that_is_named_is_being_recorded_or_may_be_of_an_earlier_release(home, trained, tmp_path):
+    first, second = (report(tmp_path / name, trained, "PASS", text=name) for name in ("first", "second"))
+    Registry(home).keep_audit("1", first, verdict="PASS")
+    under_way = killed_audit(home, trained, tmp_path / "under-way")
+    os.utime(under_way)
+    for kept in (home / "mlruns").rglob("audits/*"):
+        if kept != under_way:
+            os.utime(kept, (time.time() - 7_200,) * 2)
+    Registry(home).keep_audit("1", second, verdict="PASS")
+    assert len([*(home / "mlruns").rglob("audits/*")]) == 3
+    os.utime(under_way, (time.time() - 7_200,) * 2)
+    assert Registry(before_the_ledger(home)).entries()[0]["adopted"] == "yes"
+    assert not list(store_checks.registry(home))
 
 
 def test_a_report_of_other_scores_is_signed_without_a_registry(trained, tmp_path):

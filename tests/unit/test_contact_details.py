@@ -2,6 +2,7 @@
 
 import datetime
 import multiprocessing
+import re
 import stat
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.mapping.contact_columns import contact_rows
-from dnapredict.errors import DataError
+from dnapredict.errors import DataError, StoreError
 from dnapredict.worklist.files import contact_details, list_store
 from dnapredict.worklist.files.contact_table import ContactDetails, details_of
 from dnapredict.worklist.files.kept_list import KeptList
@@ -215,7 +216,36 @@ def test_a_note_is_kept_changed_and_removed_with_or_without_contact_details(tmp_
     assert contact_details.read(tmp_path, with_details) == {1: ContactDetails("Sam Lee")}
 
 
-def test_an_older_copy_is_not_shown_is_told_and_goes_with_the_next_write(tmp_path: Path, caplog):
+@pytest.mark.parametrize("damage", ["older", "cut short", "lost"])
+def test_a_note_or_a_corrected_row_does_not_replace_what_cannot_be_read(tmp_path: Path, damage: str):
+    """The file may come back from where it was saved; removing its mark, and a damaged file, goes on without it."""
+    list_id = stored_list(tmp_path).heading.list_id
+    contact_details.keep(tmp_path, list_id, {1: MARKED}, LATER)
+    path = tmp_path / "lists" / f"{list_id}.contacts"
+    older = path.read_bytes()
+    contact_details.set_note(tmp_path, list_id, 1, "not on this number", until=LATER)
+    newest = path.read_bytes()
+    left = {"older": older, "cut short": newest[:-1], "lost": None}[damage]
+    path.unlink() if left is None else path.write_bytes(left)
+    for write in (
+        lambda: contact_details.set_note(tmp_path, list_id, 2, "x", until=LATER),
+        lambda: contact_details.add_notes(tmp_path, list_id, {2: "x"}, until=LATER),
+        lambda: contact_details.add_details(tmp_path, list_id, {2: ContactDetails("Sam Lee")}, LATER),
+    ):
+        with pytest.raises(StoreError, match=re.escape(f"remove {path.name}.made")) as refused:
+            write()
+        assert MARK not in str(refused.value)
+        assert (path.read_bytes() if path.exists() else None) == left
+    path.write_bytes(newest)
+    contact_details.set_note(tmp_path, list_id, 2, "x", until=LATER)
+    assert contact_details.notes(tmp_path, list_id) == {1: "not on this number", 2: "x"}
+    path.unlink() if damage != "older" else path.write_bytes(older)
+    path.with_name(f"{path.name}.made").unlink()  # a person decides to go on
+    contact_details.set_note(tmp_path, list_id, 2, "x", until=LATER)
+    assert contact_details.read_with_notes(tmp_path, list_id) == ({1: MARKED} if damage == "older" else {}, {2: "x"})
+
+
+def test_an_older_copy_is_not_shown_is_told_and_goes_when_the_list_is_kept_again(tmp_path: Path, caplog):
     list_id = stored_list(tmp_path).heading.list_id
     contact_details.keep(tmp_path, list_id, {1: MARKED}, LATER)
     path = tmp_path / "lists" / f"{list_id}.contacts"

@@ -3,7 +3,9 @@
 import datetime
 import os
 import stat
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +22,10 @@ from dnapredict.model.artefact import save
 from dnapredict.model.cohort import appointment_keys
 from dnapredict.model.fit.training import Training, train
 from dnapredict.registry import Registry
+from dnapredict.registry.decision_ledger import Decisions
 from dnapredict.registry.holdout_store import keep, kept
-from dnapredict.registry.tested_appointments import RecordedOutcomes, TrainingExtract
+from dnapredict.registry.tested_appointments import RecordedOutcomes, TrainingExtract, keep_audited
+from dnapredict.service.home_checks import store_checks
 
 
 def mode(path: Path) -> int:
@@ -183,3 +187,40 @@ def test_what_the_version_in_use_was_tested_on_is_kept_whatever_its_age(tmp_path
     kept = in_files(tmp_path)
     assert registry.remove_tested(datetime.datetime.now(datetime.UTC)) == 0
     assert in_files(tmp_path) == kept
+
+
+@pytest.mark.parametrize("removed_by", ["retention", "doctor"])
+def test_what_a_killed_training_or_audit_left_is_deleted(
+    tmp_path,
+    folder,  # noqa: F811
+    training,  # noqa: F811
+    rival,
+    monkeypatch,
+    removed_by,
+):
+    """No entry of the ledger names it, by which the days of the others are counted; a run of the last hour may yet."""
+    registry = Registry(tmp_path)
+    registry.register(folder, training, appointments=extract_of_50())
+    kept = in_files(tmp_path)
+    with monkeypatch.context() as killing:
+        killing.setattr(Decisions, "append", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            registry.register(*rival, appointments=extract_of_50())
+        audited = tmp_path / "tested" / "audits" / keep_audited(tmp_path, extract_of_50().appointments)
+    left = [audited, *(tmp_path / "tested" / name for name in {*in_files(tmp_path)} - {*kept})]
+    assert len(left) == 3
+    assert not list(store_checks.held_out(tmp_path))
+    assert registry.remove_tested(datetime.datetime.now(datetime.UTC)) == 0
+    for path in (tmp_path / "tested").rglob("*"):
+        os.utime(path, (time.time() - 7_200,) * 2)
+    if removed_by == "retention":
+        assert registry.remove_tested(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1_096)) == 3
+    else:
+        found = list(store_checks.held_out(tmp_path))
+        assert {each.path for each in found} == {path.relative_to(tmp_path).as_posix() for path in left}
+        for each in found:
+            assert each.problem == "is left of a training or audit that was interrupted before it was recorded."
+            each.repair()
+    assert in_files(tmp_path) == kept
+    assert not audited.exists()
+    assert registry.verify_kept()

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import shutil
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ from dnapredict.registry.promotion import (
     refuse_unskilled,
     report_digest,
     uncopied,
+    unrecorded_reports,
 )
 from dnapredict.registry.run_logging import log_comparison, log_training, training_note
 from dnapredict.registry.served.audit_run import log_audit
@@ -73,6 +75,7 @@ from dnapredict.registry.tested_appointments import (
     files_past_retention,
     keep_training,
     removed_files,
+    unrecorded_files,
 )
 from dnapredict.registry.version_summaries import VersionSummary, version_summary
 
@@ -347,6 +350,7 @@ class Registry:
 
         Kept whatever their age: those of the version in use, of the one before it, to which `rollback` returns, and of
         the challenger. The deletion is entered in the ledger first, so that a deleted file is not reported as missing.
+        What a run that was killed has left, which has no entry, is deleted once it is an hour old.
 
         Raises
         ------
@@ -363,12 +367,17 @@ class Registry:
         if new := [path for path in due if path not in removed]:
             names = [path.relative_to(self._store.home / FOLDER).as_posix() for path in new]
             self._ledger.append("removal", {"files": json.dumps(names)})
+        due += self.unrecorded_tested()
         for path in due:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"{path}: cannot be deleted ({type(error).__name__}).") from None
         return len(due)
+
+    def unrecorded_tested(self) -> list[Path]:
+        """The files of appointments that a training or audit kept and that the ledger does not name: it was killed."""
+        return unrecorded_files(self._store.home, self.entries()) if self._ledger.exists else []
 
     def enter(self, kind: Kind, data: Mapping[str, str]) -> DecisionEntry:
         """Add an entry to the ledger."""
@@ -411,10 +420,16 @@ class Registry:
         The audit becomes a run too, which began at `began`.
         """
         store, record = self._store, self._record(name)
+        for folder in unrecorded_reports(store, record, self.entries()):
+            shutil.rmtree(folder, ignore_errors=True)
         digest = keep_report(store, record, report)
         self.set_audit(name, verdict=verdict, digest=digest, details=details)
         log = partial(log_audit, report=report, verdict=verdict, digest=digest, began=began)
         self._add_run((name,), log)
+
+    def unrecorded_reports(self, name: str) -> tuple[Path, ...]:
+        """The folders of reports that killed audits of a version kept and did not enter in the ledger."""
+        return tuple(unrecorded_reports(self._store, self._record(name), self.entries()))
 
     def log_monitor(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256
+from dnapredict.data.files.drafts import is_abandoned
 from dnapredict.errors import GateFailedError, ModelError, UnverifiedDecisionError
 from dnapredict.registry.decision_ledger import DecisionEntry
 from dnapredict.registry.judgement import FAILED, Deadline, Judgement
@@ -241,6 +242,21 @@ def _audited(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[D
         except ModelError:  # the version was deleted in MLflow
             continue
         yield entry, folder
+
+
+def unrecorded_reports(store: Store, version: Any, entries: Sequence[DecisionEntry]) -> Iterator[Path]:
+    """The kept reports of a version whose audit was never entered, since the process was killed before.
+
+    Left out are reports of the last hour, which another process may be about to enter, and those of a version that was
+    taken over from an earlier release: the ledger names only the last of them.
+    """
+    of_version = [entry for entry in entries if entry["version"] == str(version.version)]
+    if any(entry.kind == "training" and entry["adopted"] for entry in of_version):
+        return
+    named = {entry["report"] for entry in of_version}
+    for folder in kept_reports(store, version):
+        if folder.name not in named and is_abandoned(folder.stat().st_mtime):
+            yield folder
 
 
 def keep_report(store: Store, version: Any, report: Path) -> str:

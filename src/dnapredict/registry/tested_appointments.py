@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from dnapredict.data.files.atomic_write import private_folder, write_atomically
 from dnapredict.data.files.digests import file_sha256
+from dnapredict.data.files.drafts import is_abandoned
 from dnapredict.errors import ModelError, StoreError
 from dnapredict.model.cohort import appointment_keys
 from dnapredict.registry import holdout_store
@@ -338,6 +339,19 @@ def files_past_retention(
         is_due = datetime.datetime.fromisoformat(entry.when) < before and entry["content"] not in kept
         (due if is_due else needed).update(files)
     return sorted(path for path in due - needed if path.is_file())
+
+
+def unrecorded_files(home: Path, entries: Iterable[_LedgerItem]) -> list[Path]:
+    """The files that no training or audit of the ledger names: those of a run that was killed before its entry.
+
+    Left out are files of the last hour, which a run may be about to enter.
+    """
+    named: set[Path] = set()
+    for entry in entries:
+        named |= {*files_of(home, entry), holdout_store.file_of(home, entry["model"])}
+    folder = home / holdout_store.FOLDER
+    kept = [*folder.glob("[!.]*.parquet"), *folder.glob(f"{COVERAGE}/[!.]*.parquet"), *folder.glob(f"{AUDITS}/[!.]*")]
+    return sorted(path for path in kept if path not in named and is_abandoned(path.stat().st_mtime))
 
 
 def removed_files(home: Path, entries: Iterable[_LedgerItem]) -> frozenset[Path]:

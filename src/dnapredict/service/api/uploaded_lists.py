@@ -354,7 +354,10 @@ class ListScoring:
         until = contact_details.last_day(kept, contact_days=days)
         if contacts is not None and until is not None:
             own = contact_details.by_line(kept, details_of(contacts))
-            contact_details.keep(self._home, list_id, {**contact_details.read(self._home, list_id), **own}, until)
+            try:
+                contact_details.add_details(self._home, list_id, own, until)
+            except StoreError as error:  # the row is scored, and can be called about without them
+                _LOG.error("%s", error)
 
     def _followed(self, worklist: pa.Table) -> str:
         """The id of the team's list of which this is a later export; "" where there is none."""

@@ -18,6 +18,8 @@ from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
 # A draft of a folder, or a folder that was being replaced, of earlier releases; a history of an early one.
 _FOLDER_BEFORE: Final = re.compile(r"\.(?P<name>.+?)-(?P<old>old-)?[a-z0-9_]{8}")
+# The file into which MLflow copies a file of a run.
+_OF_MLFLOW: Final = re.compile(r"\.artifact\.uploading\.[a-z0-9_]{8}")
 _DRAFT_BEFORE: Final = re.compile(r"draft-.+")
 # What is about patients or keeps the home safe. Models, runs, histories and reports are private because the home is,
 # and their files have the permissions that MLflow, DuckDB or a person gave them.
@@ -147,6 +149,8 @@ def _is_draft(path: Path) -> bool:
         of_outcomes = path.parent.name == OUTCOMES and path.name.startswith(TEMPORARY)
         if in_history or of_outcomes or REPLACED.fullmatch(path.name) or _FOLDER_BEFORE.fullmatch(path.name):
             return True
+    if _OF_MLFLOW.fullmatch(path.name):
+        return True
     return DRAFT.fullmatch(path.name) is not None  # or what SQLite keeps next to one
 
 

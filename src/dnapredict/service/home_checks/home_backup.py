@@ -36,6 +36,8 @@ from dnapredict.worklist.follow_up.outcome_store import MARK as OUTCOMES_MARK
 MANIFEST: Final = "backup.json"
 """The file of a backup that names all others."""
 
+_MAY_BE_INTERRUPTED: Final = f"has no {MANIFEST}, as a backup that was interrupted. If it is one, remove it; name"
+
 # What names the newest entry of another file: copied once, before that file. The calls database names an entry of the
 # scoring log, MLflow and the head file name one of the ledger.
 _FIRST: Final = ("mlflow.db", "lists/calls.db", "tested/decisions.head")
@@ -78,7 +80,10 @@ def back_up(home: Path, target: Path) -> Backup:
     """
     if not home.is_dir():
         raise StoreError(f"{home}: there is no home to back up. Name another with --home.")
-    _require_new(target, home)
+    _require_outside(target, home)
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
+        raise UsageError(f"{target}: is not empty, and {_MAY_BE_INTERRUPTED} a new folder.")
+    _require_empty(target)
     began = utc_now()
     try:
         private_folder(target)
@@ -105,7 +110,7 @@ def read_backup(folder: Path) -> Backup:
         said = json.loads(unsealed_json(path.read_bytes()) or b"")
         found = Backup(datetime.datetime.fromisoformat(said["made_at"]), dict(said["files"]))
     except FileNotFoundError:
-        raise StoreError(f"{folder}: is no complete backup: it has no {MANIFEST}. Name another.") from None
+        raise StoreError(f"{folder}: {_MAY_BE_INTERRUPTED} a complete backup.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: is damaged ({type(error).__name__}). Restore another backup.") from None
     there = set(_relative_paths(folder)) - {MANIFEST}
@@ -130,7 +135,8 @@ def restore(folder: Path, home: Path) -> Backup:
     StoreError
         If the backup is damaged, or the home cannot be written.
     """
-    _require_new(home, folder)
+    _require_outside(home, folder)
+    _require_empty(home)
     found = read_backup(folder)
     try:
         private_folder(home.parent)
@@ -168,10 +174,13 @@ def accepted(home: Path, database: str | None) -> Iterator[str]:
         yield f"Decisions: {decisions:,}. Check whether a version was rejected later."
 
 
-def _require_new(target: Path, source: Path) -> None:
+def _require_outside(target: Path, source: Path) -> None:
     whole, other = target.resolve(), source.resolve()
     if whole.is_relative_to(other) or other.is_relative_to(whole):
         raise UsageError(f"{target}: lies in {source}, or {source} in it. Name a folder outside.")
+
+
+def _require_empty(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: exists and is not an empty folder. Name a new one.")
 

@@ -4,6 +4,7 @@ Libraries that take seconds to import are imported where a check needs them, so 
 """
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,6 +49,7 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         if models.has(version):  # a version that somebody deleted in MLflow is no fault
             yield from _error_of(home, partial(_load, models, version))
             yield from _card_findings(home, models, version)
+            yield from _unrecorded_reports(home, models, version)
     if any(entry.kind in _IN_USE for entry in decisions):
         _, warning = models.in_use()
         if warning:
@@ -68,6 +70,12 @@ def _card_findings(home: Path, models: "Registry", version: str) -> Iterator[Hom
         yield HomeFinding(f"models/cards/{version}.md", problem, REPAIR, partial(models.copy_card, version))
 
 
+def _unrecorded_reports(home: Path, models: "Registry", version: str) -> Iterator[HomeFinding]:
+    for folder in models.unrecorded_reports(version):
+        problem = "is the report of an audit that was interrupted before it was recorded."
+        yield HomeFinding(folder.relative_to(home).as_posix(), problem, REPAIR, partial(shutil.rmtree, folder))
+
+
 def _load(models: "Registry", version: str) -> None:
     from dnapredict.model.artefact import load
 
@@ -75,11 +83,14 @@ def _load(models: "Registry", version: str) -> None:
 
 
 def held_out(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
-    """What each version was tested on."""
-    from dnapredict.registry import holdout_store
+    """What each version was tested on, and what no version was."""
+    from dnapredict.registry import Registry, holdout_store
 
     for message in holdout_store.damaged(home):
         yield finding_of(message, home)
+    for path in Registry(home).unrecorded_tested():
+        problem = "is left of a training or audit that was interrupted before it was recorded."
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, partial(path.unlink, missing_ok=True))
 
 
 def reports(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:

@@ -142,6 +142,21 @@ def keep(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: da
         _write(home, list_id, _Content(until, written, {} if before is None else before.notes))
 
 
+def add_details(home: Path, list_id: str, rows: Mapping[int, ContactDetails], until: datetime.date) -> None:
+    """Add the contact details of these lines to those of a list, as `keep`.
+
+    Raises
+    ------
+    StoreError
+        If what is kept cannot be read, which would be replaced, or the home cannot be written to.
+    """
+    with _writing(home):
+        content = _content_to_change(home, list_id) or _Content(until)
+        added = b"\n".join(b"%d %b" % (number, _as_json(each)) for number, each in rows.items())
+        others = b"\n".join(each for each in content.details.splitlines() if int(each.partition(b" ")[0]) not in rows)
+        _write(home, list_id, _Content(until, b"\n".join(filter(None, (others, added))), content.notes))
+
+
 def read(home: Path, list_id: str, rows: Sequence[int] | None = None) -> Mapping[int, ContactDetails]:
     """The contact details of a list by line, of all lines or of `rows`; {} where there are none any more.
 
@@ -178,13 +193,13 @@ def set_note(home: Path, list_id: str, row: int, text: str, *, until: datetime.d
     DataError
         If it is longer than `LONGEST_NOTE` characters: then the earlier note stays.
     StoreError
-        If the home cannot be written to.
+        If what is kept about the list cannot be read, which would be replaced, or the home cannot be written to.
     """
     text = "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
     if len(text) > LONGEST_NOTE:
         raise DataError(f"A note may have {LONGEST_NOTE} characters, and this one has {len(text)}. Shorten it.")
     with _writing(home):
-        content = _content(home, list_id) or _Content(until)
+        content = _content_to_change(home, list_id) or _Content(until)
         changed = {number: each for number, each in {**content.notes, row: text}.items() if each}
         _write(home, list_id, replace(content, notes=changed))
 
@@ -195,10 +210,10 @@ def add_notes(home: Path, list_id: str, notes: Mapping[int, str], *, until: date
     Raises
     ------
     StoreError
-        If the home cannot be written to.
+        As `set_note`.
     """
     with _writing(home):
-        content = _content(home, list_id) or _Content(until)
+        content = _content_to_change(home, list_id) or _Content(until)
         _write(home, list_id, replace(content, notes={**notes, **content.notes}))
 
 
@@ -298,12 +313,28 @@ def _content(home: Path, list_id: str) -> _Content | None:
         return None
 
 
+def _content_to_change(home: Path, list_id: str) -> _Content | None:
+    """The content of a list's file, to which something is added; None where nothing is kept.
+
+    A file that cannot be read may be whole again once it or the key is restored, and a lost one may come back: neither
+    is replaced by one that holds the addition alone.
+    """
+    content, path = _content(home, list_id), contacts_file(home, list_id)
+    if content is None and is_unreadable(home, list_id):
+        raise StoreError(
+            "The contact details of this list cannot be read, so that nothing is added to them: "
+            f"{path.name} is missing, damaged or an older copy. `dnapredict doctor` says which; upload the list again, "
+            f"restore the file, or remove {mark_of(path).name}, and the file if it is damaged, to go on without them."
+        )
+    return content
+
+
 def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, _OlderCopyError):
         return (
             f"{path}: is an older copy: contact details or notes of this list were written later. Calls can be made "
-            "and recorded without them; upload the list again to restore them. The next note about the list replaces "
-            f"this copy; to go on with it on purpose, remove {mark_of(path).name} before."
+            "and recorded without them; upload the list again to restore them. No note is kept until then; to go on "
+            f"with this copy on purpose, remove {mark_of(path).name}."
         )
     return (
         f"{path}: the contact details cannot be read ({type(error).__name__}): the file or {KEY} is damaged, or "

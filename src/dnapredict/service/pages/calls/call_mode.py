@@ -30,7 +30,7 @@ _LINE: Final = "{line:int}"
 _LONGEST_QUERY: Final = 100
 _LOG: Final = logging.getLogger("dnapredict.service")
 _NO_LINE: Final = "This list was deleted, or it has no such line. Open the list again."
-_ADD_LATER: Final = " It could not be written now. Add it again later."
+_ADD_LATER: Final = " It could not be stored. Try again later; if that fails too, ask the person who runs this service."
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class CallMode:
         try:
             call.keep_note(number, form.note)
         except DnapredictError as error:
-            _LOG.error("A note was not kept (%s).", type(error).__name__)
+            _LOG.error("A note was not kept: %s", error)
             why = f" {error}" if isinstance(error, DataError) else _ADD_LATER
             return call.line_page(number, form=form, complaint=f"The outcome was recorded, but not the note.{why}")
         if form.outcome is Outcome.WITHDRAWN:

@@ -11,7 +11,7 @@ are the same) are judged once.
 trust, which is kept in DIR with the verdicts if that is given. States are judged in an order that is spread evenly over
 the verb; where running the verb again takes too long for all of them within `--minutes`, most of the rest are judged by
 what they say alone ("read", and not "run again"). What is not reached is judged by the same command with the same DIR.
-A command with one verb ends within 15 minutes.
+Finding the points of a verb comes on top of `--minutes`: seconds for most verbs, several minutes for `cycle`.
 With `--killed` processes are really killed, at N points of these verbs spread over all kinds of steps. It needs Linux,
 gcc.
 """

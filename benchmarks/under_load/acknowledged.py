@@ -1,4 +1,4 @@
-"""What clients were told is on record, and how often a home has it: each must be there exactly once."""
+"""Count how often each acknowledged score, uploaded list and outcome is stored in a home; exactly once is right."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Acknowledged:
     outcomes: list[tuple[str, str]] = field(default_factory=list)
 
     def judged(self, home: Path) -> dict[str, dict[str, int]]:
-        """Of each kind: how many were acknowledged, are on record never, and more than once; and the sound chain.
+        """By kind: the number acknowledged, never stored and stored several times; and the log entries that verify.
 
         An upload counts once if its list is kept, can be read whole, and has each row in the log once.
         """

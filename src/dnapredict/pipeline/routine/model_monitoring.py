@@ -213,13 +213,13 @@ def _read(
         if filled and say is not None:
             say(filled)
         audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
+        if not audit_inputs.rows_expected(checked, None, workspace):
+            raise _no_outcome(path)
         earlier = None if stored is None else closing.enter_context(_reference_inputs(stored))
         factors = stored.model.factors if stored else ()
         columns = (*extra, *_row_factors(factors))
         keep = _everything if earlier is None else earlier.keep
         matrix = matrix_in_file(checked, config, factors=factors, extra_columns=columns, keep=keep, workspace=workspace)
-        if not audit_inputs.rows_expected(checked, None, workspace):
-            raise _no_outcome(path)
         knows = audit_inputs.knows_cancellations(checked, workspace)
         references = {} if earlier is None else earlier.references(outcomes=outcomes)
     lists = PastLists.of(matrix, outcomes=outcomes, knows_cancellations=knows)

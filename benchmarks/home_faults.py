@@ -48,6 +48,7 @@ LIBRARIES = (
 )
 BLOCK = 4_096
 LIST_ID = "0123456789abcdef"
+WRONG_KEY = "A wrong key came from "
 # What a page answers that differs from one start of the service to the next.
 CHANGING = re.compile(rb"[0-9a-f]{64}|[0-9]{2}:[0-9]{2}")
 
@@ -572,12 +573,26 @@ def judged(outcome: Outcome, sound: Outcome, file: str) -> str:
 
 
 def is_reported(outcome: Outcome, sound: Outcome, file: str) -> bool:
-    """Whether what is said names the damaged file, or all that differs are kept lists whose files the log names."""
-    if Path(file).name in outcome.said:
+    """Whether the damage was reported: what is said names the damaged file or the folder that is to be restored.
+
+    Also if all that differs are kept lists whose files the log names, or if a key was damaged and every request that
+    came with it was refused.
+    """
+    if Path(file).name in outcome.said or any(name in outcome.said for name in folders_of(file)):
+        return True
+    if file.startswith("home/keys/") and outcome.said.count(WRONG_KEY) > sound.said.count(WRONG_KEY):
         return True
     answer, *lists = outcome.answer.split()
     expected, *kept = sound.answer.split()
     return answer == expected and all(f"{name}.parquet" in outcome.said for name in {*kept} ^ {*lists})
+
+
+def folders_of(file: str) -> list[str]:
+    """The ways in which a sentence names a folder of the home that holds the file."""
+    below = [folder for folder in Path(file).parents if len(folder.parts) > 1]
+    return [f"{folder}: " for folder in below] + [
+        f"Restore the folder {folder.relative_to('home')} " for folder in below
+    ]
 
 
 def finished(running: dict[int, tuple[Run | None, Path]]) -> tuple[Run | None, Outcome]:

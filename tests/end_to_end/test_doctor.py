@@ -205,6 +205,24 @@ FAULTS = (
         "a model card is cut", written("mlruns/*/artifacts/model-card.md", "# Risk"), "the model card is missing, or"
     ),
     Fault("a copy of a card is cut", written("models/cards/1.md", "# Risk"), "is not the current card", mended=True),
+    Fault(
+        "a table of a run is cut", written("mlruns/*/artifacts/tables/reach.csv", "x"), r"reach\.csv: is missing, or no"
+    ),
+    Fault(
+        "code for MLflow is changed", changed("mlruns/models/*/artifacts/pyfunc_model.py"), r"_model\.py: is missing"
+    ),
+    Fault(
+        "a chart of a run is lost", removed("mlruns/*/artifacts/figures/reach.svg"), r"reach\.svg: is missing, or no"
+    ),
+    Fault(
+        "a signature is changed",
+        changed("mlruns/*/artifacts/audits/*/signature.json"),
+        "not the signature",
+        mended=True,
+    ),
+    Fault(
+        "a signature is lost", removed("mlruns/*/artifacts/audits/*/signature.json"), "not the signature", mended=True
+    ),
     Fault("a signed report is changed", changed("mlruns/*/artifacts/audits/*/report.html"), r"report\.html: missing"),
     Fault("what was tested is lost", removed("tested/coverage/*"), "tested/coverage/.+: missing, or not as written"),
     Fault("a test set is damaged", changed("tested/*.parquet"), r"tested/\w+\.parquet: (is damaged|cannot be read)"),
@@ -213,6 +231,7 @@ FAULTS = (
     Fault("a cycle is damaged", written("cycle/*/steps.json", "{"), r"steps\.json: is damaged"),
     # History.
     Fault("the history is damaged", changed("history/history-*/counts.arrow"), r"counts\.arrow: is damaged"),
+    Fault("the last refresh is damaged", written("history.json", "{"), r"history\.json: is damaged"),
     Fault("no history is current", removed("history/CURRENT"), "CURRENT: is missing"),
     Fault("the history is lost", removed("history"), "the history of this home is missing"),
     # Lists.

@@ -17,13 +17,16 @@ from tests.service.test_log_databases import row
 from tests.spec.test_lost_files import TODAY, TRIAL
 from tests.unit.test_outcome_store import rows_of
 
+from dnapredict.config.training_config import Setting
 from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.data.files.newest_marks import FOLDER, NewestMark
 from dnapredict.errors import StoreError
+from dnapredict.pipeline import history_in_use, refresh
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.log.scoring_log import ScoringLog
+from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 from dnapredict.worklist.calls.trial_register import TrialRegister
@@ -58,6 +61,17 @@ def allocated(*patients: str) -> Work:
     return lambda home: TrialRegister(home, TRIAL, TODAY).add(dict.fromkeys(patients, "site"))
 
 
+def refreshed(appointments: int) -> Work:
+    """The history of so many made-up appointments."""
+
+    def work(home: Path) -> None:
+        extract = home.parent / f"{appointments}.parquet"
+        simulate(extract, appointments=appointments, seed=3)
+        refresh(extract, home=home, setting=Setting())
+
+    return work
+
+
 @dataclass(frozen=True)
 class Case:
     path: str
@@ -78,6 +92,7 @@ CASES = (
         lambda home: OutcomeStore(home).read(),
         "outcomes",
     ),
+    Case("history/CURRENT", refreshed(500), refreshed(600), history_in_use, "history"),
 )
 
 
@@ -134,21 +149,34 @@ def test_a_home_of_an_earlier_release_has_no_mark_and_is_read(case: Case, home: 
     case.read(home)
 
 
-def test_a_store_that_was_about_to_be_replaced_is_the_newest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def replaced_as_a_whole(mark: str) -> tuple[Case, Work]:
+    """The case of a file that holds no count, and a third writing of it."""
+    (case,) = (case for case in CASES if case.mark == mark)
+    third = {"outcomes": lambda home: OutcomeStore(home).write(rows_of("a", "b", "c")), "history": refreshed(700)}
+    return case, third[mark]
+
+
+@pytest.mark.parametrize("mark", ["outcomes", "history"])
+def test_a_store_that_was_about_to_be_replaced_is_the_newest(
+    mark: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed between the mark and the file: both files are accepted, and no older one."""
-    store = OutcomeStore(home)
-    store.write(rows_of("a"))
-    shutil.copy2(store.path, home.parent / "first")
-    store.write(rows_of("a", "b"))
+    case, third = replaced_as_a_whole(mark)
+    path = home / case.path
+    case.first(home)
+    shutil.copy2(path, home.parent / "first")
+    case.second(home)
+    second = path.read_bytes()
     with monkeypatch.context() as killed:
         killed.setattr(NewestMark, "note", lambda *_: None)
-        killed.setattr(os, "replace", lambda source, target: replace(source, target, but=store.path))
+        killed.setattr(os, "replace", lambda source, target: replace(source, target, but=path))
         with pytest.raises(KeyboardInterrupt):
-            store.write(rows_of("a", "b", "c"))
-    assert store.read().num_rows == 2
-    shutil.copy2(home.parent / "first", store.path)
+            third(home)
+    case.read(home)
+    assert path.read_bytes() == second
+    shutil.copy2(home.parent / "first", path)
     with pytest.raises(StoreError, match="is an older copy"):
-        store.read()
+        case.read(home)
 
 
 def replace(source: Path, target: Path, *, but: Path) -> None:
@@ -157,7 +185,9 @@ def replace(source: Path, target: Path, *, but: Path) -> None:
     source.rename(target)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.mark != "outcomes"], ids=lambda case: case.mark)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.mark not in {"outcomes", "history"}], ids=lambda case: case.mark
+)
 def test_a_mark_that_was_written_before_the_process_was_killed_is_never_newer_than_the_file(
     case: Case, home: Path
 ) -> None:

@@ -16,11 +16,12 @@ from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.files.atomic_write import close_to_others, require_apart, write_atomically
 from dnapredict.data.files.file_lock import locked
+from dnapredict.data.files.newest_marks import NewestMark
 from dnapredict.data.retention_clock import is_clock_believed
 from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import StoreError
 from dnapredict.features.scoring_clock import Clock
-from dnapredict.features.store.history_store import REFRESHED, HistoryStore
+from dnapredict.features.store.history_store import CURRENT, REFRESHED, HistoryStore
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline.in_use.outcome_linkage import bring_back, was_scored
 from dnapredict.pipeline.in_use.trial_planning import trial_on
@@ -58,6 +59,7 @@ _BY_BENEFIT: Final = (
     "by risk."
 )
 _SECONDS_A_DAY: Final = 86_400
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,18 @@ def refresh(
             with locked(home / _APPENDING, busy_message=busy):
                 store = _history_to_append_to(home)
                 _, added = store.append(
-                    checked.rows, home / HISTORY, clock=clock, workspace=workspace, source=path.name
+                    checked.rows,
+                    home / HISTORY,
+                    clock=clock,
+                    workspace=workspace,
+                    source=path.name,
+                    mark=newest_history(home),
                 )
             if say:
                 say(str(added))
         else:
-            HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace)
+            mark = newest_history(home)
+            HistoryStore.write(checked.rows, home / HISTORY, clock=clock, workspace=workspace, mark=mark)
         mark_refreshed(home)
         if was_scored(home, records):
             rejected = checked.rejected.num_rows
@@ -134,6 +142,12 @@ def mark_refreshed(home: Path) -> None:
         draft.write_text(json.dumps({"refreshed_at": now}) + "\n", encoding="utf-8")
 
 
+def newest_history(home: Path) -> NewestMark:
+    """The mark of the newest history, which names it by its digest and not by a count."""
+    loses = "attendances since then are missing until 'dnapredict refresh EXTRACT' reads them again"
+    return NewestMark(home, HISTORY, "the history", loses)
+
+
 def _history_to_append_to(home: Path) -> HistoryStore:
     store = history_in_use(home)
     if store is None:
@@ -148,15 +162,24 @@ def history_in_use(home: Path) -> HistoryStore | None:
     ------
     StoreError
         If the home has had a history and it is missing: without it every patient would count as new, and every
-        risk would differ.
+        risk would differ. If it is older than the last one that was written.
     """
-    history = HistoryStore.current(home / HISTORY)
+    history = _newest_in_use(home)
     if history is None and (home / _HAS_HISTORY).exists():
         raise StoreError(
             f"{home / HISTORY}: the history of this home is missing. Run 'dnapredict refresh EXTRACT' to "
             f"write it again, or remove {home / _HAS_HISTORY} to score without a history."
         )
     return history
+
+
+def _newest_in_use(home: Path) -> HistoryStore | None:
+    mark = newest_history(home)
+    for _ in range(_TRIES):  # another process may replace the history between the two
+        history, newest = HistoryStore.current(home / HISTORY), mark.read()
+        if history is None or newest is None or history.digest in (newest.seal, newest.before):
+            return history
+    raise mark.older(str(home / HISTORY / CURRENT))
 
 
 def score_list(

@@ -21,7 +21,6 @@ from dnapredict.model.fit.training import Training
 from dnapredict.model.report.training_records import run_tags, selection_tags
 from dnapredict.monitoring.monitor_state import MonitorState
 from dnapredict.registry.adoption import adopt
-from dnapredict.registry.card_files import card_of, copy_of_card, is_copied_as, run_card
 from dnapredict.registry.decision_ledger import DecisionEntry, Decisions, HeadFile, Kind
 from dnapredict.registry.holdout_store import FOLDER, keep, kept
 from dnapredict.registry.judgement import (
@@ -37,6 +36,7 @@ from dnapredict.registry.mlflow_store import CHALLENGER, CHAMPION, LedgerTag, St
 from dnapredict.registry.promotion import (
     REPORT,
     alias_problem,
+    audited_reports,
     champion_before,
     champions,
     deadline_notice,
@@ -54,6 +54,15 @@ from dnapredict.registry.promotion import (
     report_digest,
     uncopied,
     unrecorded_reports,
+    wrong_signature,
+)
+from dnapredict.registry.run_files import (
+    card_of,
+    changed_run_files,
+    copy_of_card,
+    is_copied_as,
+    run_card,
+    run_digests,
 )
 from dnapredict.registry.run_logging import log_comparison, log_training, training_note
 from dnapredict.registry.served.audit_run import log_audit
@@ -139,8 +148,9 @@ class Registry:
             version = store.add_version(run_id, model_id, tags=run_tags(stored) | selection, note=note)
             identity = Identity(version, stored.digest, content_of(folder))
             kept_as = self._keep_training(stored, appointments)
-            card = {"card": file_sha256(run_card(store.home, run_id))}
-            self._ledger.append("training", identity.data | selection | kept_as | card)
+            files_of_run = run_digests(store.home, run_id=run_id, model_id=model_id)
+            digests = {"card": file_sha256(run_card(store.home, run_id)), "files": files_of_run}
+            self._ledger.append("training", identity.data | selection | kept_as | digests)
             # After the entry: a version without one can be neither audited nor scored with, and the earlier challenger
             # would have lost its place to it.
             store.set_challenger(version)
@@ -319,6 +329,11 @@ class Registry:
             return
         write_private(copy_of_card(self._store.home, version), card)
 
+    def changed_files(self, version: str) -> tuple[Path, ...]:
+        """The files of a version's run and model that are missing or not as its training wrote them."""
+        trained = (entry for entry in self.entries() if entry.kind == "training" and entry["version"] == version)
+        return tuple(path for entry in trained for path in changed_run_files(self._store.home, entry["files"]))
+
     def decisions(self) -> tuple[DecisionEntry, ...]:
         """Every entry of the ledger, oldest first, after checking all; none in a home that has no ledger yet."""
         return self._ledger.entries() if self._ledger.has_existed else ()
@@ -430,6 +445,17 @@ class Registry:
     def unrecorded_reports(self, name: str) -> tuple[Path, ...]:
         """The folders of reports that killed audits of a version kept and did not enter in the ledger."""
         return tuple(unrecorded_reports(self._store, self._record(name), self.entries()))
+
+    def wrong_signatures(self) -> tuple[Path, ...]:
+        """The copies of signatures next to kept reports that are missing or not those that the ledger holds."""
+        folders = (folder for _, folder in audited_reports(self._store, self.entries()) if folder.is_dir())
+        signed = ((folder, self.signature_on(folder)) for folder in dict.fromkeys(folders))
+        return tuple(path for folder, made in signed if made and (path := wrong_signature(folder, made)))
+
+    def copy_signature(self, path: Path) -> None:
+        """Write the signature in the ledger to such a copy."""
+        if made := self.signature_on(path.parent):
+            keep_signature(path.parent, made)
 
     def log_monitor(
         self,

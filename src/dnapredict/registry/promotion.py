@@ -228,11 +228,11 @@ def kept_reports(store: Store, version: Any) -> Iterator[Path]:
 
 def kept_report_files(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[Path, str]]:
     """The files of every audit's kept report with their SHA-256, where the version is still there."""
-    for entry, folder in _audited(store, entries):
+    for entry, folder in audited_reports(store, entries):
         yield from ((folder / name, digest) for name, digest in json.loads(entry["files"] or "{}").items())
 
 
-def _audited(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[DecisionEntry, Path]]:
+def audited_reports(store: Store, entries: Iterable[DecisionEntry]) -> Iterator[tuple[DecisionEntry, Path]]:
     """Every audit with the folder of its kept report, where the version was not deleted in MLflow."""
     for entry in entries:
         if entry.kind != "audit":
@@ -273,12 +273,25 @@ def keep_report(store: Store, version: Any, report: Path) -> str:
 
 def keep_signature(folder: Path, signature: "Signature") -> None:
     """Write a copy of a signature next to the kept report in `folder`."""
-    write_private(folder / _SIGNATURE, signature.model_dump_json(indent=1) + "\n")
+    write_private(folder / _SIGNATURE, _as_text(signature))
+
+
+def wrong_signature(folder: Path, signature: "Signature") -> Path | None:
+    """The copy of a signature in `folder`, where it is missing or another; None where it is that signature."""
+    path = folder / _SIGNATURE
+    try:
+        return None if path.read_bytes() == _as_text(signature).encode() else path
+    except OSError:
+        return path
+
+
+def _as_text(signature: "Signature") -> str:
+    return signature.model_dump_json(indent=1) + "\n"
 
 
 def last_report(store: Store, entries: Sequence[DecisionEntry]) -> Path | None:
     """The newest kept report of any version, None where none is kept."""
-    return next((folder for _, folder in _audited(store, reversed(entries)) if folder.is_dir()), None)
+    return next((folder for _, folder in audited_reports(store, reversed(entries)) if folder.is_dir()), None)
 
 
 def refuse_changed_report(folder: Path, judged: Judgement) -> None:

@@ -7,6 +7,7 @@ folder and then becomes the current one in a single step, while a service may st
 All of them are checked once, when a process opens the store, before Arrow maps a file into memory.
 """
 
+import contextlib
 import datetime
 import re
 import secrets
@@ -32,7 +33,9 @@ from dnapredict.data.engine.duckdb_engine import Workspace, compiled, engine_fun
 from dnapredict.data.engine.prepared_queries import Engine
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.drafts import is_abandoned, remove_abandoned_drafts
+from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.json_records import StoredRecord, read_record
+from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.errors import StoreError
 from dnapredict.features.booking_context import clinic_days_of, minute_counts
 from dnapredict.features.history import REMEMBERED
@@ -57,7 +60,10 @@ from dnapredict.features.store.merging import (
 )
 from dnapredict.features.store.store_files import MEND, Contents, opened, write_manifest
 
-_CURRENT: Final = "CURRENT"
+CURRENT: Final = "CURRENT"
+"""The file of a history's root that names the one in use."""
+_LOCK: Final = "CURRENT.lock"
+_SECONDS_TO_WAIT: Final = 30.0
 # Two lines: folder and digest. Before digests were kept it was one line that did not end.
 _NAMED: Final = re.compile(r"(history-\w+)\n([0-9a-f]{64})\n", re.ASCII)
 _NAMED_BEFORE: Final = re.compile(r"history-\w+", re.ASCII)
@@ -120,10 +126,10 @@ class HistoryStore:
             If there are histories, and the file that names the current one is missing or damaged.
         """
         try:
-            text = (root / _CURRENT).read_bytes().decode("ascii")
+            text = (root / CURRENT).read_bytes().decode("ascii")
         except FileNotFoundError:
             if any(root.glob("history-*")):
-                raise StoreError(f"{root / _CURRENT}: is missing. {MEND}") from None
+                raise StoreError(f"{root / CURRENT}: is missing. {MEND}") from None
             return None
         except UnicodeDecodeError:
             text = ""
@@ -137,21 +143,27 @@ class HistoryStore:
             return cls(root / found[1], found[2])
         if _NAMED_BEFORE.fullmatch(text):
             return cls(root / text)
-        raise StoreError(f"{root / _CURRENT}: is damaged; it does not name a history. {MEND}")
+        raise StoreError(f"{root / CURRENT}: is damaged; it does not name a history. {MEND}")
 
     @classmethod
-    def write(cls, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
+    def write(
+        cls, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace, mark: NewestMark | None = None
+    ) -> "HistoryStore":
         """Write contract rows as the history at `root` and make it the current one.
+
+        `mark` is that of the history of a home, which then names this one as the newest.
 
         Raises
         ------
         StoreError
             If the root cannot be written to; the history in use stays.
         """
-        return cls._written(root, clock, partial(_fill, rows=rows, clock=clock, workspace=workspace))
+        return cls._written(root, clock, partial(_fill, rows=rows, clock=clock, workspace=workspace), mark)
 
     @classmethod
-    def write_counted(cls, counted: "CountedRows", root: Path, *, clock: Clock, workspace: Workspace) -> "HistoryStore":
+    def write_counted(
+        cls, counted: "CountedRows", root: Path, *, clock: Clock, workspace: Workspace, mark: NewestMark | None = None
+    ) -> "HistoryStore":
         """Write what another engine has counted as the history at `root`, as `write` does.
 
         Raises
@@ -162,10 +174,17 @@ class HistoryStore:
         names = (counted.appointments, counted.daily, counted.made)
         appointments, daily, made = (f"FROM {table.get_name()}" for table in names)
         fill = partial(_write_files, workspace=workspace, appointments=appointments, daily=daily, made=made)
-        return cls._written(root, clock, fill)
+        return cls._written(root, clock, fill, mark)
 
     def append(
-        self, rows: ir.Table, root: Path, *, clock: Clock, workspace: Workspace, source: str
+        self,
+        rows: ir.Table,
+        root: Path,
+        *,
+        clock: Clock,
+        workspace: Workspace,
+        source: str,
+        mark: NewestMark | None = None,
     ) -> tuple["HistoryStore", Additions]:
         """Write this history and the contract rows of the extract `source` as the history at `root`.
 
@@ -184,10 +203,12 @@ class HistoryStore:
         contents.require_bookings()
         added = additions(rows, contents, workspace, source=source)
         fill = partial(_fill_merged, added=added, store=contents, clock=clock, workspace=workspace)
-        return self._written(root, clock, fill), added
+        return self._written(root, clock, fill, mark), added
 
     @classmethod
-    def _written(cls, root: Path, clock: Clock, fill: Callable[[Path], None]) -> "HistoryStore":
+    def _written(
+        cls, root: Path, clock: Clock, fill: Callable[[Path], None], mark: NewestMark | None
+    ) -> "HistoryStore":
         """A history whose files `fill` writes, made the current one at `root` in a single step."""
         try:
             private_folder(root)
@@ -197,7 +218,7 @@ class HistoryStore:
             with create_folder(folder) as draft:
                 fill(draft)
                 digest = write_manifest(draft, clock=clock)
-            write_private(root / _CURRENT, f"{folder.name}\n{digest}\n")
+            _replace_current(root, folder, digest, mark)
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             raise StoreError(f"{root}: the history cannot be written ({type(error).__name__}).") from None
         _remove_older(root, folder)
@@ -364,6 +385,26 @@ def _minutes(schema: ibis.Schema) -> ir.Table:
     return minute_counts(placeholder("known", schema))
 
 
+def _replace_current(root: Path, folder: Path, digest: str, mark: NewestMark | None) -> None:
+    """Name a history as the one in use; the mark accepts the one before as well until that is done."""
+    text, newest = f"{folder.name}\n{digest}\n", NewestState(number=1, seal=digest)
+    if mark is None:
+        write_private(root / CURRENT, text)
+        return
+    # Of two processes at once the second one's mark must not be followed by the first one's.
+    with locked(root / _LOCK, busy_message=f"{root}: another process replaces the history.", seconds=_SECONDS_TO_WAIT):
+        mark.announce(newest.model_copy(update={"before": _digest_in_use(root)}))
+        write_private(root / CURRENT, text)
+        mark.note(newest)
+
+
+def _digest_in_use(root: Path) -> str:
+    with contextlib.suppress(StoreError):  # a damaged file is about to be replaced
+        if (store := HistoryStore.current(root)) is not None:
+            return store.digest
+    return ""
+
+
 def _remove_older(root: Path, current: Path) -> None:
     """Keep the history before this one, which a service may still be reading, and remove the rest.
 
@@ -387,7 +428,7 @@ def remove_superseded(home: Path, root: Path, *, before: datetime.datetime) -> i
     StoreError
         If it cannot be read which history is in use.
     """
-    record = read_record(home / REFRESHED, _Refreshed, advice="Run 'dnapredict refresh EXTRACT' to write it again.")
+    record = last_refresh(home)
     current = HistoryStore.current(root)
     if record is None or current is None or record.refreshed_at >= before:
         return 0
@@ -398,8 +439,21 @@ def remove_superseded(home: Path, root: Path, *, before: datetime.datetime) -> i
     return len(old)
 
 
-class _Refreshed(StoredRecord):
+class LastRefresh(StoredRecord):
+    """When the history of a home was last replaced."""
+
     refreshed_at: AwareDatetime
+
+
+def last_refresh(home: Path) -> LastRefresh | None:
+    """The record of the last refresh; None where the home never had one.
+
+    Raises
+    ------
+    StoreError
+        If the record is damaged.
+    """
+    return read_record(home / REFRESHED, LastRefresh, advice="Run 'dnapredict refresh EXTRACT' to write it again.")
 
 
 def _newest(folder: Path) -> float:

@@ -30,7 +30,7 @@ from dnapredict.pipeline.in_use.outcome_linkage import (
     was_scored,
 )
 from dnapredict.pipeline.on_spark.spark_verbs import checked_on_spark, handover_folder
-from dnapredict.pipeline.scoring import HISTORY, mark_refreshed
+from dnapredict.pipeline.scoring import HISTORY, mark_refreshed, newest_history
 from dnapredict.worklist.calls.recorded_calls import CallRecords
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def refresh_on_spark(
                 _counts(_by_minute(checked.rows), engine, workspace, folder / "minutes"),
             )
             engine.require_unchanged()  # before anything of the home is replaced
-            HistoryStore.write_counted(counted, home / HISTORY, clock=clock, workspace=workspace)
+            mark = newest_history(home)
+            HistoryStore.write_counted(counted, home / HISTORY, clock=clock, workspace=workspace, mark=mark)
             mark_refreshed(home)
             if has_outcomes:
                 rejected = checked.total - checked.kept

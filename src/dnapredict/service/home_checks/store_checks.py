@@ -49,7 +49,11 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         if models.has(version):  # a version that somebody deleted in MLflow is no fault
             yield from _error_of(home, partial(_load, models, version))
             yield from _card_findings(home, models, version)
+            yield from _changed_files(home, models, version)
             yield from _unrecorded_reports(home, models, version)
+    for path in models.wrong_signatures():
+        problem = "is missing, or not the signature in the ledger."
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, partial(models.copy_signature, path))
     if any(entry.kind in _IN_USE for entry in decisions):
         _, warning = models.in_use()
         if warning:
@@ -68,6 +72,13 @@ def _card_findings(home: Path, models: "Registry", version: str) -> Iterator[Hom
     if not is_current:
         problem = "is not the current card of this version."
         yield HomeFinding(f"models/cards/{version}.md", problem, REPAIR, partial(models.copy_card, version))
+
+
+def _changed_files(home: Path, models: "Registry", version: str) -> Iterator[HomeFinding]:
+    for path in models.changed_files(version):
+        problem = f"is missing, or not as the training of version {version} wrote it."
+        advice = f"{RESTORE} No list is scored with it, but MLflow may show it or run it."
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, advice)
 
 
 def _unrecorded_reports(home: Path, models: "Registry", version: str) -> Iterator[HomeFinding]:
@@ -110,9 +121,11 @@ def reports(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
 
 
 def history(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
-    """The attendance history in use, each file by its digest."""
+    """The attendance history in use, each file by its digest, and the record of the last refresh."""
+    from dnapredict.features.store.history_store import last_refresh
     from dnapredict.pipeline import history_in_use
 
+    yield from _error_of(home, lambda: last_refresh(home))
     store = history_in_use(home)
     if store is not None:
         store.verify()

@@ -1,11 +1,12 @@
-"""Model cards in the home: `models/cards/<version>.md`, with the current status of the version.
+"""Files of a training in the home: what its run and model hold in `mlruns`, and `models/cards/<version>.md`.
 
-The card of a training is kept with its run and never changes; the ledger of decisions holds its SHA-256. This one
-repeats its text and ends with the current audit, signature, promotion and rollback. It is a copy for people who read
-the home: what the page and Python show is made from the card of the run each time.
+The files of a training never change; the ledger of decisions holds the SHA-256 of each. The card in `models/cards`
+repeats the text of the run's card and ends with the current audit, signature, promotion and rollback. It is a copy for
+people who read the home: what the page and Python show is made from the card of the run each time.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,32 @@ _STATUS_ROWS: Final = {
 }
 
 
+_RUNS: Final = "mlruns"
+
+
+def run_digests(home: Path, *, run_id: str, model_id: str) -> str:
+    """SHA-256 of each file that a training wrote, by its path in `mlruns`, as the ledger holds it: a JSON object.
+
+    Left out are the card and the stored model, whose digests the ledger holds on their own.
+    """
+    runs, card = home / _RUNS, run_card(home, run_id)
+    run, model = card.parent, runs / "models" / model_id / "artifacts"
+    found = [path for folder in (run, model) for path in folder.rglob("*") if path.is_file() and path != card]
+    files = sorted(path for path in found if not path.is_relative_to(model / "artifacts"))
+    return json.dumps({path.relative_to(runs).as_posix(): file_sha256(path) for path in files})
+
+
+def changed_run_files(home: Path, digests: str) -> Iterator[Path]:
+    """The files that are missing or not as the training wrote them; none for a training of an earlier release."""
+    for name, digest in json.loads(digests or "{}").items():
+        path = home / _RUNS / name
+        if not path.is_file() or file_sha256(path) != digest:
+            yield path
+
+
 def run_card(home: Path, run_id: str) -> Path:
     """The file of the card that was written at the training."""
-    return home / "mlruns" / run_id / "artifacts" / "model-card.md"
+    return home / _RUNS / run_id / "artifacts" / "model-card.md"
 
 
 def card_of(home: Path, *, version: str, run_id: str, tags: Mapping[str, str], sha256: str) -> str:

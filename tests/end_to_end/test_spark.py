@@ -452,6 +452,20 @@ def test_an_audit_has_the_figures_and_the_verdict_of_one_machine(challenger, tmp
         assert counts["spark"][part] == counts["duckdb"][part]
 
 
+@pytest.mark.usefixtures("session")
+def test_a_monitor_has_the_figures_of_one_machine(trust, tmp_path):
+    figures = {}
+    for engine in ("duckdb", "spark"):
+        home = copy_of(trust.home, tmp_path / f"home-{engine}")
+        out = ("--out", tmp_path / engine, "--json")
+        done = command("monitor", trust.extract, *out, "--home", home, "--engine", engine)
+        assert done.returncode in (0, 13), done.stderr
+        figures[engine] = json.loads(done.stdout)
+        assert (home / "monitor" / "latest.json").is_file()
+        del figures[engine]["created_at"]
+    assert figures["spark"] == figures["duckdb"]
+
+
 def test_a_notebook_gives_data_frames_to_checks_trainings_and_audits(session, trust, tmp_path, monkeypatch):
     frame, given = session.range(3), []
 
@@ -482,6 +496,7 @@ def test_a_notebook_gives_data_frames_to_checks_trainings_and_audits(session, tr
         (("audit", "--scores", "scores.csv"), "reads no --scores"),
         (("audit", "--model", "1", "--study"), "--study fits models on the factors of one machine"),
         (("audit-counts", "--trust", "Trust A", "--scores", "scores.csv"), "reads no --scores"),
+        (("monitor", "--scores", "scores.csv"), "reads no --scores"),
     ],
 )
 def test_what_one_machine_alone_can_do_is_refused(trust, tmp_path, words, said):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ from dnapredict.errors import GateFailedError, UsageError
 if TYPE_CHECKING:
     from dnapredict.config.fairness_policy import Policy
     from dnapredict.config.training_config import Setting
-    from dnapredict.pipeline import Assessment, Audit
+    from dnapredict.pipeline import Assessment, Audit, Monitored
 
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="TOML like fairness/policy.toml, which is the default.")
@@ -404,6 +404,7 @@ def monitor(
     files: JoinedFiles = None,
     key_file: KeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print monitor.json on standard output.")] = False,
+    engine: ComputeEngine = EngineName.DUCKDB,
     home: Home = HOME,
 ) -> None:
     """Watch the model in use by week, with alarms of drift.
@@ -411,6 +412,9 @@ def monitor(
     Watches level, slope, reach and inputs on the outcomes in EXTRACT, of the model in use or of the scores of any
     product; without EXTRACT, on those that 'dnapredict outcomes' brought back. All charts together raise a false alarm
     once in 20 years on average, however often somebody looks. Exits 13 while an alarm holds, and 0 otherwise.
+
+    With --engine spark, EXTRACT is a Parquet file, a folder of them or a table of the catalogue; the executors check
+    it and score it with the model in use. The figures are the same. The home must be on a disk that they have too.
 
     Example:  dnapredict monitor outpatients.parquet --out reports/monitor
     """
@@ -421,15 +425,15 @@ def monitor(
     setting = setting_of(mapping, config, files=files, key_file=key_file)
     inputs = {"EXTRACT": extract, "--scores": scores, "--mapping": mapping, "--policy": policy, "--config": config}
     require_apart(setting, outputs={"--out": out}, inputs=inputs)
-    done = pipeline.monitor(
-        extract,
-        out=out,
-        setting=setting,
-        policy=load(policy or shipped("fairness/policy.toml"), Policy),
-        home=home_option(home),
-        scores=scores,
-        say=say,
-    )
+    rules = load(policy or shipped("fairness/policy.toml"), Policy)
+    shared: dict[str, Any] = {"out": out, "setting": setting, "policy": rules, "home": home_option(home), "say": say}
+    done: Monitored
+    if engine is EngineName.SPARK:
+        if extract is None or scores is not None:
+            raise UsageError("--engine spark watches the model in use on EXTRACT; it reads no --scores.")
+        done = pipeline.monitor_on_spark(str(extract), **shared)
+    else:
+        done = pipeline.monitor(extract, scores=scores, **shared)
     if as_json:
         typer.echo(json.dumps(done.result.figures(), ensure_ascii=False))
     for alarm in done.result.lasting:

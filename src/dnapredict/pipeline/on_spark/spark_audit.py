@@ -7,7 +7,7 @@ on, by a secret that no executor gets. From there on an audit is that of one mac
 
 import dataclasses
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 
 _AUDITED: Final = "probability"
 _LIVE: Final = "live"
-_KEPT: Final = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, "scored_at", LEAD_DAYS, PAST_APPOINTMENTS)))
+# What the expression of the factors adds to columns of the contract.
+_MADE: Final = ("scored_at", LEAD_DAYS, PAST_APPOINTMENTS)
+_KEPT: Final = (*audit_inputs.EXTRA_COLUMNS, *_MADE)
 
 
 def source_on_spark(
@@ -79,8 +81,8 @@ def source_on_spark(
         audit_inputs.warn_of_unknown_values(checked, engine, policy, say)
         stored.manifest.provenance.require_release(checked.ingest.areas.release)
         since = audit_inputs.monday_before(stored.manifest.provenance.test_from)
-        scored = _scored(checked, engine, workspace, models=models, since=since, folder=folder)
-        table = _with_calls(dataclasses.replace(checked, rows=scored), registry.home, workspace, say=say)
+        scored = scored_since(checked, engine, workspace, models=models, since=since, folder=folder)
+        table = with_calls(dataclasses.replace(checked, rows=scored), registry.home, workspace, say=say)
         outcomes, knows = LabelRule(config.dna_codes), audit_inputs.knows_cancellations(checked, engine)
         lists = PastLists.of(Matrix(table, ()), outcomes=outcomes, knows_cancellations=knows)
         lists = audit_inputs.not_trained_on(lists, stored, source=name)
@@ -114,7 +116,7 @@ def _models(registry: Registry, version: str, stored: StoredModel) -> dict[str, 
     return models
 
 
-def _with_calls(scored: CheckedOnSpark, home: Path, workspace: Workspace, *, say: Say | None) -> pa.Table:
+def with_calls(scored: CheckedOnSpark, home: Path, workspace: Workspace, *, say: Say | None) -> pa.Table:
     """The scored appointments in order of time, with the calls that are recorded in the home."""
     with_calls, filled = with_recorded_calls(scored, home, workspace)
     if filled and say is not None:
@@ -122,7 +124,7 @@ def _with_calls(scored: CheckedOnSpark, home: Path, workspace: Workspace, *, say
     return workspace.fetch(f"FROM {with_calls.rows.get_name()} ORDER BY {', '.join(IN_TIME)}")
 
 
-def _scored(
+def scored_since(
     checked: CheckedOnSpark,
     engine: SparkEngine,
     workspace: Workspace,
@@ -130,14 +132,19 @@ def _scored(
     models: Mapping[str, ModelFiles],
     since: datetime.date,
     folder: Path,
+    columns: Sequence[str] = (),
 ) -> ir.Table:
-    """A table of the workspace: the appointments since a day, with the risks by each model in a column of its name."""
+    """A table of the workspace: the appointments since a day, with the risks by each model in a column of its name.
+
+    They have the columns that lists are made from, and `columns`: contract columns and factors of the models.
+    """
     by_config: dict[TrainingConfig, dict[str, ModelFiles]] = {}
     for name, files in models.items():
         by_config.setdefault(files.loaded().manifest.provenance.config, {})[name] = files
     tables = []
     for number, (config, alike) in enumerate(by_config.items()):
-        scored = engine.keep(_risks_on_executors(checked, engine, models=alike, config=config, since=since))
+        kept = tuple(dict.fromkeys((*_KEPT, *columns)))
+        scored = engine.keep(_risks_on_executors(checked, engine, models=alike, config=config, since=since, kept=kept))
         rows = engine.hand_over(scored, folder / f"scored-{number}", rows=engine.count(scored))
         tables.append(workspace.keep(rows).get_name())
     first, *others = tables
@@ -153,8 +160,9 @@ def _risks_on_executors(
     models: Mapping[str, ModelFiles],
     config: TrainingConfig,
     since: datetime.date,
+    kept: tuple[str, ...],
 ) -> "SparkFrame":
-    """The columns of the audit, without factors, and the risks by models that were trained by one configuration."""
+    """The columns `kept`, and the risks by models that were trained by one configuration."""
     clock, rows = Clock.of(config), checked.rows
     factors = dict.fromkeys(name for files in models.values() for name in files.loaded().model.factors)
     made = spark_factors(
@@ -164,11 +172,11 @@ def _risks_on_executors(
         factors=tuple(factors),
         clock=clock,
         outcomes=LabelRule(config.dna_codes),
-        extra_columns=audit_inputs.EXTRA_COLUMNS,
+        extra_columns=tuple(name for name in kept if name not in _MADE),
     )
     frame = without_zones(engine.frame(made))
     given = arrow_schema(frame)
-    schema = pa.schema([*(given.field(name) for name in _KEPT), *((name, pa.float64()) for name in models)])
+    schema = pa.schema([*(given.field(name) for name in kept), *((name, pa.float64()) for name in models)])
     return engine.map_tables(frame, partial(_risks, models=models, schema=schema), schema)
 
 

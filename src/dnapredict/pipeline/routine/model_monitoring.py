@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dnapredict.config.fairness_policy import Policy
-from dnapredict.config.training_config import Setting, TrainingConfig
+from dnapredict.config.training_config import Setting
 from dnapredict.data.contract.columns import NAMES
 from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.readers import table_file
@@ -41,6 +42,8 @@ from dnapredict.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:
     from dnapredict.monitoring.monitor_result import MonitorContext, MonitorResult, Watched
+
+    Reads = Callable[[Registry], tuple[Watched, MonitorContext]]
 
 Say = Callable[[str], None]
 Floats = NDArray[np.float64]
@@ -90,22 +93,32 @@ def monitor(
     DataError
         If no appointment has an outcome.
     """
+    if scores is not None and path is None:
+        raise UsageError("--scores needs an EXTRACT with the outcomes of the scored appointments.")
+    if path is None:
+        return monitor_by(partial(_stored, setting=setting, policy=policy), out=out, home=home)
+    read = partial(_read_file, path=path, setting=setting, policy=policy, scores=scores, say=say)
+    return monitor_by(read, out=out, home=home, watches_champion=scores is None)
+
+
+def monitor_by(read: "Reads", *, out: Path, home: Path, watches_champion: bool = True) -> Monitored:
+    """Watch what `read` reads; the errors are those of `monitor`.
+
+    Parameters
+    ----------
+    watches_champion
+        Whether it is the champion of the home, whose state the home keeps.
+    """
     from dnapredict.monitoring import monitor_report
     from dnapredict.monitoring.monitor_result import watch
 
     monitor_report.require_free(out)
     registry, began = Registry(home), datetime.datetime.now(datetime.UTC)
-    if scores is not None and path is None:
-        raise UsageError("--scores needs an EXTRACT with the outcomes of the scored appointments.")
-    if scores is None and not registry.has(CHAMPION):
+    if watches_champion and not registry.has(CHAMPION):
         raise ModelError(f"{home}: no model is in use. Promote one to watch it, or give --scores FILE.")
-    if path is None:
-        watched, context = _stored(home, setting=setting, policy=policy, registry=registry)
-    else:
-        watched, context = _watched(path, setting=setting, policy=policy, registry=registry, scores=scores, say=say)
-    result = watch(watched, context)
+    result = watch(*read(registry))
     report = monitor_report.write(result, out)
-    if scores is None:
+    if watches_champion:
         _keep(result, report, registry, began=began)
     return Monitored(result, report)
 
@@ -118,12 +131,12 @@ def _keep(result: "MonitorResult", report: Path, registry: Registry, *, began: d
     registry.log_monitor(version, state=state, figures=result.figures(), page=page, began=began)
 
 
-def _stored(home: Path, *, setting: Setting, policy: Policy, registry: Registry) -> tuple["Watched", "MonitorContext"]:
+def _stored(registry: Registry, *, setting: Setting, policy: Policy) -> tuple["Watched", "MonitorContext"]:
     from dnapredict.monitoring.monitor_result import MonitorContext
 
     version = registry.version_of(CHAMPION)
     stored, timezone = load_model(registry.folder(version)), setting.mapping.timezone
-    watched = stored_outcomes(home, version, timezone=timezone, audited=_audited_levels(registry, version))
+    watched = stored_outcomes(registry.home, version, timezone=timezone, audited=_audited_levels(registry, version))
     return watched, MonitorContext(
         model=f"version {version}",
         source="the outcomes that came back",
@@ -134,18 +147,76 @@ def _stored(home: Path, *, setting: Setting, policy: Policy, registry: Registry)
     )
 
 
-def _watched(
-    path: Path, *, setting: Setting, policy: Policy, registry: Registry, scores: Path | None, say: Say | None
-) -> tuple["Watched", "MonitorContext"]:
-    from dnapredict.monitoring.monitor_result import MonitorContext, Watched
+@dataclass(frozen=True)
+class MonitoredExtract:
+    """The past lists of a checked extract that are watched, and the risk of each of their appointments.
 
+    Attributes
+    ----------
+    source
+        The name of the extract in the report.
+    risks_of
+        What gave the risks: a version of the model, or the name of a file.
+    lists
+        The appointments that the model did not see in training; with a file of scores, those that have one.
+    probability : (n,) float
+        Their risks.
+    refused
+        Who asked not to be called.
+    references
+        Of the inputs before the model's test period; empty without a model, or enough appointments.
+    """
+
+    source: str
+    risks_of: str
+    synthetic: bool
+    lists: PastLists
+    probability: Floats
+    refused: pa.Table
+    references: Mapping[str, InputReference]
+
+
+def _read_file(
+    registry: Registry, *, path: Path, setting: Setting, policy: Policy, scores: Path | None, say: Say | None
+) -> tuple["Watched", "MonitorContext"]:
     version = None if scores is not None else registry.version_of(CHAMPION)
     stored = None if version is None else load_model(registry.folder(version))
+    extract = _read(
+        path,
+        setting=setting,
+        stored=stored,
+        registry=registry,
+        policy=policy,
+        scores=scores,
+        risks_of=f"version {version}" if scores is None else f"scores of {scores.name}",
+        say=say,
+    )
+    return watched_lists(extract, stored=stored, version=version, setting=setting, policy=policy, registry=registry)
+
+
+def watched_lists(
+    extract: MonitoredExtract,
+    *,
+    stored: StoredModel | None,
+    version: str | None,
+    setting: Setting,
+    policy: Policy,
+    registry: Registry,
+) -> tuple["Watched", "MonitorContext"]:
+    """What is watched of the lists of an extract; `stored` is the version of the model in use, if it is watched.
+
+    Raises
+    ------
+    DataError
+        If no appointment has an outcome.
+    """
+    from dnapredict.monitoring.monitor_result import MonitorContext, Watched
+
+    lists, probability = extract.lists, extract.probability
+    if not lists.has_outcome.any():
+        raise no_outcome(extract.source)
     config = setting.training if stored is None else stored.manifest.provenance.config
-    source = _read(path, setting=setting, config=config, stored=stored, home=registry.home, policy=policy, say=say)
-    lists, probability = source.lists_with_risks(stored, scores)
-    _require_outcomes(lists, path)
-    inputs, compared = _compared(source, lists, stored)
+    inputs, compared = _compared(extract, stored)
     _, week = weeks_of(lists.matrix.table["starts_local"])
     settled = in_settled_weeks(week, recorded=lists.has_outcome | lists.cancelled, probability=probability)
     watched = Watched(
@@ -154,7 +225,7 @@ def _watched(
             probability[settled],
             outcomes=LabelRule(config.dna_codes),
             worklist=worklist_config(registry.home),
-            refused=source.checked.opt_outs,
+            refused=extract.refused,
         ),
         pa.table({"starts_at": lists.matrix.table["starts_local"], "probability": pa.array(probability)}),
         _inputs(lists, stored),
@@ -162,86 +233,91 @@ def _watched(
         audited=_audited_levels(registry, version),
     )
     return watched, MonitorContext(
-        model=f"version {version}" if version is not None else f"scores of {scores.name if scores else ''}",
-        source=path.name,
+        model=extract.risks_of,
+        source=extract.source,
         reference=compared,
         created_at=datetime.datetime.now(ZoneInfo(setting.mapping.timezone)),
-        synthetic=table_file.is_synthetic(path) or bool(stored and stored.manifest.provenance.synthetic),
+        synthetic=extract.synthetic or bool(stored and stored.manifest.provenance.synthetic),
         rule=policy.disclosure,
     )
-
-
-@dataclass(frozen=True)
-class _MonitoredExtract:
-    """A checked extract with the past lists that are watched: those that the model did not see in training.
-
-    `references` are of the inputs before the model's test period; empty without a model, or enough appointments.
-    """
-
-    checked: Checked
-    lists: PastLists
-    references: Mapping[str, InputReference]
-
-    def lists_with_risks(self, stored: StoredModel | None, scores: Path | None) -> tuple[PastLists, Floats]:
-        """The appointments that have a risk, by the model or in the file, and their risks."""
-        matrix = self.lists.matrix
-        if stored is not None:
-            return self.lists, stored.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
-        ids = matrix.table["appointment_id"]
-        known = (ids, self.checked.rejected["appointment_id"])
-        nobody = np.zeros(len(self.lists.has_outcome), dtype=bool)
-        probability = vendor_scores(scores, ids, required=nobody, known=known)
-        scored = ~np.isnan(probability)
-        return self.lists.take(scored), probability[scored]
 
 
 def _read(
     path: Path,
     *,
     setting: Setting,
-    config: TrainingConfig,
     stored: StoredModel | None,
-    home: Path,
+    registry: Registry,
     policy: Policy,
+    scores: Path | None,
+    risks_of: str,
     say: Say | None,
-) -> _MonitoredExtract:
-    extra = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *_WATCHED_COLUMNS)))
-    outcomes = LabelRule(config.dna_codes)
+) -> MonitoredExtract:
+    config = setting.training if stored is None else stored.manifest.provenance.config
+    outcomes, factors = LabelRule(config.dna_codes), stored.model.factors if stored else ()
     with Workspace() as workspace, ExitStack() as closing:
         checked = sound_extract(path, setting, workspace)
-        checked, filled = with_recorded_calls(checked, home, workspace)
+        checked, filled = with_recorded_calls(checked, registry.home, workspace)
         if filled and say is not None:
             say(filled)
         audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         if not audit_inputs.rows_expected(checked, None, workspace):
-            raise _no_outcome(path)
-        earlier = None if stored is None else closing.enter_context(_reference_inputs(stored))
-        factors = stored.model.factors if stored else ()
-        columns = (*extra, *_row_factors(factors))
+            raise no_outcome(path.name)
+        earlier = None if stored is None else closing.enter_context(reference_inputs(stored))
+        columns = (*audit_inputs.EXTRA_COLUMNS, *input_names(stored))
         keep = _everything if earlier is None else earlier.keep
-        matrix = matrix_in_file(checked, config, factors=factors, extra_columns=columns, keep=keep, workspace=workspace)
+        matrix = matrix_in_file(
+            checked,
+            config,
+            factors=factors,
+            extra_columns=tuple(dict.fromkeys(columns)),
+            keep=keep,
+            workspace=workspace,
+        )
         knows = audit_inputs.knows_cancellations(checked, workspace)
         references = {} if earlier is None else earlier.references(outcomes=outcomes)
     lists = PastLists.of(matrix, outcomes=outcomes, knows_cancellations=knows)
-    watched = lists if stored is None else audit_inputs.not_trained_on(lists, stored, source=path.name)
-    return _MonitoredExtract(checked, watched, references)
+    if stored is not None:
+        lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
+    lists, probability = _with_risks(lists, checked, stored, scores)
+    return MonitoredExtract(
+        path.name,
+        risks_of,
+        table_file.is_synthetic(path),
+        lists,
+        probability,
+        checked.opt_outs,
+        references,
+    )
+
+
+def _with_risks(
+    lists: PastLists, checked: Checked, stored: StoredModel | None, scores: Path | None
+) -> tuple[PastLists, Floats]:
+    """The appointments that have a risk, by the model or in the file, and their risks."""
+    matrix = lists.matrix
+    if stored is not None:
+        return lists, stored.model.probability(matrix.values, sites=matrix.table["site_code"].to_pylist())
+    ids = matrix.table["appointment_id"]
+    known = (ids, checked.rejected["appointment_id"])
+    nobody = np.zeros(len(lists.has_outcome), dtype=bool)
+    probability = vendor_scores(scores, ids, required=nobody, known=known)
+    scored = ~np.isnan(probability)
+    return lists.take(scored), probability[scored]
 
 
 def _everything(part: Matrix) -> Matrix:
     return part
 
 
-def _reference_inputs(stored: StoredModel) -> ReferenceInputs:
-    return ReferenceInputs(stored.manifest.provenance.test_from, _input_names(stored))
+def reference_inputs(stored: StoredModel) -> ReferenceInputs:
+    """Where the inputs of the appointments before a model's test period are collected."""
+    return ReferenceInputs(stored.manifest.provenance.test_from, input_names(stored))
 
 
-def _require_outcomes(lists: PastLists, path: Path) -> None:
-    if not lists.has_outcome.any():
-        raise _no_outcome(path)
-
-
-def _no_outcome(path: Path) -> DataError:
-    return DataError(f"{path.name}: no scored appointment has an outcome yet. Give an extract of a later day.")
+def no_outcome(source: str) -> DataError:
+    """The error about an extract of which nothing can be watched yet."""
+    return DataError(f"{source}: no scored appointment has an outcome yet. Give an extract of a later day.")
 
 
 def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
@@ -250,26 +326,26 @@ def _inputs(lists: PastLists, stored: StoredModel | None) -> pa.Table:
     Factors from the past or from other bookings rise as an extract grows longer, with the same patients and clinics.
     """
     table = lists.matrix.table
-    return table.select([name for name in _input_names(stored) if name in table.column_names])
+    return table.select([name for name in input_names(stored) if name in table.column_names])
 
 
-def _input_names(stored: StoredModel | None) -> tuple[str, ...]:
+def input_names(stored: StoredModel | None) -> tuple[str, ...]:
+    """The names of the columns that are watched: factors of the row alone, and columns of the contract."""
     factors = () if stored is None else stored.model.factors
-    return tuple(dict.fromkeys((*_row_factors(factors), *_WATCHED_COLUMNS)))
+    return tuple(dict.fromkeys((*row_factors(factors), *_WATCHED_COLUMNS)))
 
 
-def _row_factors(factors: Sequence[str]) -> tuple[str, ...]:
+def row_factors(factors: Sequence[str]) -> tuple[str, ...]:
     """The factors that need nothing but the row."""
     return tuple(name for name in factors if columns_read([name]) <= _OF_A_ROW)
 
 
-def _compared(
-    source: _MonitoredExtract, lists: PastLists, stored: StoredModel | None
-) -> tuple[Mapping[str, InputReference], str]:
+def _compared(extract: MonitoredExtract, stored: StoredModel | None) -> tuple[Mapping[str, InputReference], str]:
     """The reference of each input, and a sentence that says what it is."""
-    if source.references:
-        return source.references, "Compared with the appointments before the model's test period."
-    return references_of(first_weeks(_inputs(lists, stored), lists.matrix.table["starts_local"])), _FIRST_WEEKS
+    if extract.references:
+        return extract.references, "Compared with the appointments before the model's test period."
+    starts = extract.lists.matrix.table["starts_local"]
+    return references_of(first_weeks(_inputs(extract.lists, stored), starts)), _FIRST_WEEKS
 
 
 def _audited_levels(registry: Registry, version: str | None) -> AuditedLevels:

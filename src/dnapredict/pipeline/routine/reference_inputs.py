@@ -28,14 +28,22 @@ class ReferenceInputs:
 
     Memory holds one column at a time: of ten million rows, all of them would take 5 GB. The file has no name, so that
     none is left where the process is killed.
+
+    Attributes
+    ----------
+    columns
+        The columns that are read of each part, where it has them.
+    until
+        The day before which appointments are kept.
     """
 
     def __init__(self, test_from: datetime.date, inputs: Sequence[str]) -> None:
         """Begin without rows; `inputs` are the names of the columns that are compared."""
         self._test_from = test_from
         self._inputs = tuple(inputs)
+        self.columns = tuple(dict.fromkeys((*_ON_LISTS, *self._inputs)))
         # Whole weeks, since a list is of a week: some rows of the last one are in the test period.
-        self._until = pa.scalar(monday_before(test_from) + datetime.timedelta(weeks=1)).cast(pa.timestamp("us"))
+        self.until = monday_before(test_from) + datetime.timedelta(weeks=1)
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
         self._writer: pa.RecordBatchStreamWriter | None = None
 
@@ -49,11 +57,11 @@ class ReferenceInputs:
 
     def keep(self, part: Matrix) -> Matrix:
         """Write the inputs of this part's rows before the test period, and return its rows of the test period."""
-        names = tuple(dict.fromkeys((*_ON_LISTS, *self._inputs)))
-        rows = part.table.select([name for name in names if name in part.table.column_names])
+        rows = part.table.select([name for name in self.columns if name in part.table.column_names])
         if self._writer is None:
             self._writer = pa.ipc.new_stream(self._file, rows.schema)
-        self._writer.write_table(rows.filter(pc.less(rows["starts_local"], self._until)))
+        until = pa.scalar(self.until).cast(pa.timestamp("us"))
+        self._writer.write_table(rows.filter(pc.less(rows["starts_local"], until)))
         return since_monday(part, of=self._test_from)
 
     def references(self, *, outcomes: LabelRule) -> dict[str, InputReference]:

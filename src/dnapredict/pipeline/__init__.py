@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from dnapredict.pipeline.comparison.product_comparison import ProductComparison, compare_products
     from dnapredict.pipeline.in_use.outcome_linkage import OutcomeSummary, outcomes
     from dnapredict.pipeline.model_building import Trained, features, train
-    from dnapredict.pipeline.on_spark.spark_monitoring import monitor_on_spark
     from dnapredict.pipeline.on_spark.spark_training import train_on_spark
     from dnapredict.pipeline.pooling import CountsWritten, audit_counts, audit_counts_on_spark, audit_pool
     from dnapredict.pipeline.routine.model_monitoring import Monitored, monitor
+    from dnapredict.pipeline.routine.spark_monitoring import monitor_on_spark
     from dnapredict.pipeline.scoring import ScoredList, history_in_use, open_scorer, refresh, score_list
     from dnapredict.pipeline.watching import watch
 
@@ -79,7 +79,7 @@ _MODULES: Final = {
     "model_building": ("Trained", "features", "train"),
     "routine.model_monitoring": ("Monitored", "monitor"),
     "in_use.outcome_linkage": ("OutcomeSummary", "outcomes"),
-    "on_spark.spark_monitoring": ("monitor_on_spark",),
+    "routine.spark_monitoring": ("monitor_on_spark",),
     "on_spark.spark_training": ("train_on_spark",),
     "pooling": ("CountsWritten", "audit_counts", "audit_counts_on_spark", "audit_pool"),
     "comparison.product_comparison": ("ProductComparison", "compare_products"),

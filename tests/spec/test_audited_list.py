@@ -7,6 +7,7 @@ with a call of its own, or mentioned in a call to the same patient.
 import datetime
 from types import SimpleNamespace
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -192,6 +193,10 @@ def test_where_nothing_tells_when_an_appointment_was_cancelled_it_was_gone_befor
     assert audited(extract(week), capacity=1) == ["b"]
 
 
+def _in_time(rows: ir.Table) -> str:
+    return f"FROM {rows.get_name()} ORDER BY starts_local, appointment_id"
+
+
 def test_lists_read_from_the_monday_of_a_test_are_those_of_the_whole_extract():
     """The test of the model begins on Wednesday 18 November; the week's only outcome before it keeps its list."""
     weeks = """
@@ -208,7 +213,8 @@ def test_lists_read_from_the_monday_of_a_test_are_those_of_the_whole_extract():
     """
     whole, begins = Matrix(extract(weeks), ()), datetime.date(2026, 11, 18)
     stored = SimpleNamespace(manifest=SimpleNamespace(provenance=SimpleNamespace(test_from=begins)))
-    part = since_monday(whole, of=begins)
+    with Workspace() as workspace:
+        part = Matrix(workspace.fetch(_in_time(since_monday(workspace.keep(whole.table), workspace, of=begins))), ())
     assert part.table["appointment_id"].to_pylist() == list("cdefghi")
     lists = [
         not_trained_on(PastLists.of(matrix, outcomes=LABEL, knows_cancellations=known), stored, source="extract")

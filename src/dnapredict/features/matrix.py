@@ -1,7 +1,7 @@
 """The matrix of agreed factors: one row an appointment, as known when it is scored."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -81,14 +81,7 @@ def expression(
     as a factor stands once, as the factor. Rows stand in no particular order.
     """
     read = columns_read(factors) | {"n_past_appointments"}
-    always = (ROW_NUMBER, "appointment_id", "patient_id")
-    own = (name for name in points.columns if name in read.union(extra_columns).difference(always))
-    wide = points.select(
-        *always,
-        *own,
-        scored_at=clock.scored_at(points),
-        lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
-    )
+    wide = _own_columns(points, read.union(extra_columns), clock)
     parts = _parts(
         points,
         known,
@@ -104,12 +97,44 @@ def expression(
     for index, part in enumerate(parts):
         named = part.rename({f"of_{index}": ROW_NUMBER})
         wide = wide.left_join(named, wide[ROW_NUMBER] == named[f"of_{index}"])
+    population = {LEAD_DAYS: wide.lead_days, PAST_APPOINTMENTS: wide.n_past_appointments}
+    return _with_factors(wide, factors, extra_columns, population)
+
+
+def own_factors(
+    points: ir.Table, *, factors: Sequence[str], clock: Clock, extra_columns: Sequence[str] = ()
+) -> ir.Table:
+    """Factors of every point that need nothing but its own row, as `expression` gives them; no other row is read.
+
+    Returns
+    -------
+    Table of `row_number`, `appointment_id`, `scored_at`, one float64 column a factor, and `extra_columns`, in no
+    particular order.
+    """
+    wide = _own_columns(points, columns_read(factors).union(extra_columns), clock)
+    return _with_factors(wide, factors, extra_columns, {})
+
+
+def _own_columns(points: ir.Table, read: frozenset[str], clock: Clock) -> ir.Table:
+    always = (ROW_NUMBER, "appointment_id", "patient_id")
+    own = (name for name in points.columns if name in read.difference(always))
+    return points.select(
+        *always,
+        *own,
+        scored_at=clock.scored_at(points),
+        lead_days=points.starts_local.date().epoch_days() - points.booked_local.date().epoch_days(),
+    )
+
+
+def _with_factors(
+    wide: ir.Table, factors: Sequence[str], extra_columns: Sequence[str], population: Mapping[str, ir.Value]
+) -> ir.Table:
     return wide.select(
         ROW_NUMBER,
         "appointment_id",
         "scored_at",
         *(name for name in extra_columns if name not in {*factors, ROW_NUMBER, "appointment_id", "scored_at"}),
-        **{LEAD_DAYS: wide.lead_days, PAST_APPOINTMENTS: wide.n_past_appointments},
+        **population,
         **{name: EXPRESSIONS[name](wide).cast("float64") for name in factors},
     )
 
@@ -212,21 +237,21 @@ def write_matrix(
     *,
     factors: Sequence[str],
     columns: Sequence[str],
-    keep: Callable[[Matrix], Matrix],
     workspace: Workspace,
 ) -> Matrix:
-    """The rows of a `question`, or of SQL with the same columns, that `keep` keeps, with their factors in a file.
+    """The rows of a `question`, or of SQL with the same columns, with their factors in a file.
 
     In memory are the other columns, and those of `columns` that are factors too. The file has no name, so that none is
     left where the process is killed; it ends with the array that is mapped to it. It holds one row after another, as
     64-bit numbers.
     """
     running_step.begin("Building the factors")
-    names, parts = tuple(factors), []
+    names, stream = tuple(factors), workspace.stream(asked, rows=_ROWS_AT_ONCE)
     only_stored = [name for name in names if name not in columns]
+    parts = [stream.schema.empty_table().drop_columns(only_stored)]  # there may be no row
     with tempfile.TemporaryFile() as file:
-        for batch in workspace.stream(asked, rows=_ROWS_AT_ONCE):
-            part = keep(Matrix(pa.Table.from_batches([batch]), names))
+        for batch in stream:
+            part = Matrix(pa.Table.from_batches([batch]), names)
             file.write(part.values.data)
             parts.append(part.table.drop_columns(only_stored))
         file.flush()
@@ -275,6 +300,19 @@ def question(
         with_unidentified=past.with_unidentified,
     )
     return _factoring(asked).bind(**tables)
+
+
+def own_question(points: ir.Table, *, factors: Sequence[str], clock: Clock, extra_columns: Sequence[str]) -> BoundQuery:
+    """The query for `own_factors` of `points`."""
+    return _own_factoring(points.schema(), tuple(factors), clock, tuple(extra_columns)).bind(points=points)
+
+
+@compiled
+def _own_factoring(
+    schema: ibis.Schema, factors: tuple[str, ...], clock: Clock, extra_columns: tuple[str, ...]
+) -> ir.Table:
+    points = placeholder("points", schema)
+    return own_factors(points, factors=factors, clock=clock, extra_columns=extra_columns)
 
 
 def is_crowded(rows: ir.Table, *, clock: Clock, workspace: Engine) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from dnapredict.config.training_config import ATTENDANCE_CODES, TrainingConfig
 from dnapredict.config.worklist_config import WorklistConfig
 from dnapredict.data.contract.calendar_weeks import monday_of, week_of
 from dnapredict.data.contract.columns import NAMES
+from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.portable_sql import SqlEngine
 from dnapredict.data.readers import table_file
 from dnapredict.data.system_clock import utc_now
@@ -27,7 +29,7 @@ from dnapredict.fairness.measure.audited_appointments import CALLED_BY, GROUP_CO
 from dnapredict.fairness.measure.coverage import Coverage
 from dnapredict.fairness.publish.change_since import previous_audit
 from dnapredict.fairness.study import Study, study
-from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS, Matrix
+from dnapredict.features.matrix import LEAD_DAYS, PAST_APPOINTMENTS
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.cohort import patient_codes, patient_halves
@@ -62,9 +64,9 @@ def not_trained_on(lists: PastLists, stored: StoredModel, *, source: str) -> Pas
     return later
 
 
-def since_monday(part: Matrix, *, of: datetime.date) -> Matrix:
-    """The appointments of `part` since the Monday on or before a day, so that the lists of a week stay whole."""
-    return part.take(part.table["starts_local"].to_numpy() >= np.datetime64(monday_before(of)))
+def since_monday(rows: ir.Table, workspace: Workspace, *, of: datetime.date) -> ir.Table:
+    """The rows since the Monday on or before a day, so that the lists of a week stay whole."""
+    return workspace.view(f"FROM {rows.get_name()} WHERE starts_local >= TIMESTAMP '{monday_before(of)}'")
 
 
 def monday_before(day: datetime.date) -> datetime.date:

@@ -157,10 +157,10 @@ def _matrix(
     extra = audit_inputs.EXTRA_COLUMNS
     if stored is None:
         return matrix_of(checked, config, extra_columns=extra, workspace=workspace)
-    keep = partial(audit_inputs.since_monday, of=(since or stored).manifest.provenance.test_from)
-    return matrix_in_file(
-        checked, config, factors=stored.model.factors, extra_columns=extra, keep=keep, workspace=workspace
-    )
+    test_from = (since or stored).manifest.provenance.test_from
+    points = audit_inputs.since_monday(checked.rows, workspace, of=test_from)
+    factors = stored.model.factors
+    return matrix_in_file(checked, config, points, factors=factors, extra_columns=extra, workspace=workspace)
 
 
 def audit_input(source: AuditSource, *, scores: Path | None, previous: Mapping[str, Any] | None = None) -> AuditInput:

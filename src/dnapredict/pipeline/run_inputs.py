@@ -4,10 +4,11 @@ import difflib
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+
+import ibis.expr.types as ir
 
 from dnapredict.config.factor_register import FactorRegister
 from dnapredict.config.loading import load, shipped
@@ -22,7 +23,7 @@ from dnapredict.errors import ConfigurationError
 from dnapredict.features.factors import fed_by
 from dnapredict.features.matrix import Matrix, Past, question, write_matrix
 from dnapredict.features.scoring_clock import Clock, LabelRule
-from dnapredict.model.cohort import COHORT_COLUMNS, labelled
+from dnapredict.model.cohort import COHORT_COLUMNS
 
 IN_TIME: Final = ("starts_at", "appointment_id")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -137,7 +138,7 @@ def matrix_of(
     """The matrix of all valid rows in order of time: the agreed factors they have columns for, or only `factors`."""
     if register is not None:
         factors = factors_fed(checked, register)
-    asked = _matrix_question(checked, config, factors, extra_columns=extra_columns, workspace=workspace)
+    asked = _matrix_question(checked, config, factors, checked.rows, extra_columns=extra_columns, workspace=workspace)
     return Matrix(workspace.fetch(asked), factors)
 
 
@@ -148,12 +149,14 @@ def labelled_matrix(
 
     They are in order of time.
     """
+    outcomes, rows = LabelRule(config.dna_codes), checked.rows.get_name()
+    codes = ", ".join(f"'{code}'" for code in (*outcomes.dna_codes, *outcomes.came_codes))
     return matrix_in_file(
         checked,
         config,
+        workspace.view(f"FROM {rows} WHERE outcome_code IN ({codes})"),
         factors=factors_fed(checked, register),
         extra_columns=COHORT_COLUMNS,
-        keep=partial(labelled, outcomes=LabelRule(config.dna_codes)),
         workspace=workspace,
     )
 
@@ -161,15 +164,18 @@ def labelled_matrix(
 def matrix_in_file(
     checked: Checked,
     config: TrainingConfig,
+    points: ir.Table,
     *,
     factors: tuple[str, ...],
     extra_columns: tuple[str, ...],
     workspace: Workspace,
-    keep: Callable[[Matrix], Matrix] = lambda part: part,
 ) -> Matrix:
-    """The matrix of the valid rows that `keep` keeps, in order of time, with its factors in a file."""
-    asked = _matrix_question(checked, config, factors, extra_columns=extra_columns, workspace=workspace)
-    return write_matrix(asked, factors=factors, columns=extra_columns, keep=keep, workspace=workspace)
+    """The matrix of `points`, some of the valid rows, in order of time, with its factors in a file.
+
+    All valid rows may be known of them. A query for some rows takes less time than one for all.
+    """
+    asked = _matrix_question(checked, config, factors, points, extra_columns=extra_columns, workspace=workspace)
+    return write_matrix(asked, factors=factors, columns=extra_columns, workspace=workspace)
 
 
 def factors_fed(checked: CheckedExtract, register: FactorRegister) -> tuple[str, ...]:
@@ -181,13 +187,14 @@ def _matrix_question(
     checked: Checked,
     config: TrainingConfig,
     factors: tuple[str, ...],
+    points: ir.Table,
     *,
     extra_columns: tuple[str, ...],
     workspace: Workspace,
 ) -> BoundQuery:
     clock = Clock.of(config)
     return question(
-        checked.rows,
+        points,
         Past.of(checked.rows, clock=clock, workspace=workspace),
         factors=factors,
         clock=clock,

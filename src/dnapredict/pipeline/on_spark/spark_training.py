@@ -23,7 +23,7 @@ from dnapredict.data.validation.spark_check import CheckedOnSpark
 from dnapredict.features.matrix import Matrix, write_matrix
 from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.features.spark_features import spark_factors, spark_past
-from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of, labelled
+from dnapredict.model.cohort import COHORT_COLUMNS, cohort_of
 from dnapredict.model.fit.tuning import ProgressCallback
 from dnapredict.pipeline import training_inputs
 from dnapredict.pipeline.in_use.contacted_from_calls import with_recorded_calls
@@ -96,7 +96,7 @@ def _training_data(
         factors = factors_fed(here, register)
         made = _factors_made(checked, engine, factors=factors, setting=setting)
         given = workspace.keep(engine.hand_over(made, folder / "factors", rows=engine.count(made)))
-        matrix = _matrix(given, here, workspace, factors=factors, outcomes=outcomes)
+        matrix = _matrix(given, here, workspace, factors=factors)
         appointments = training_inputs.training_extract(here, workspace, outcomes=outcomes)
         digest = engine.digest(rows, number=ROW_NUMBER)
     cohort = cohort_of(matrix, outcomes=outcomes, zone=setting.mapping.timezone)
@@ -127,13 +127,10 @@ def _factors_made(
     return engine.keep(made)
 
 
-def _matrix(
-    given: ir.Table, here: CheckedOnSpark, workspace: Workspace, *, factors: tuple[str, ...], outcomes: LabelRule
-) -> Matrix:
+def _matrix(given: ir.Table, here: CheckedOnSpark, workspace: Workspace, *, factors: tuple[str, ...]) -> Matrix:
     """The matrix in order of time, as `run_inputs.labelled_matrix` gives it, with the calls that `here` knows of."""
     joined = (
         f"SELECT m.* REPLACE (r.contacted AS contacted) FROM {given.get_name()} m "
         f"JOIN {here.rows.get_name()} r USING (appointment_id) ORDER BY {', '.join(f'm.{name}' for name in IN_TIME)}"
     )
-    keep = partial(labelled, outcomes=outcomes)
-    return write_matrix(joined, factors=factors, columns=_OF_COHORT, keep=keep, workspace=workspace)
+    return write_matrix(joined, factors=factors, columns=_OF_COHORT, workspace=workspace)

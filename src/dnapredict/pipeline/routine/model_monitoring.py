@@ -3,7 +3,6 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,8 @@ from dnapredict.data.validation.checked import Checked
 from dnapredict.errors import DataError, ModelError, UsageError
 from dnapredict.fairness.report_folder import FIGURES
 from dnapredict.features.factors import columns_read
-from dnapredict.features.matrix import Matrix
-from dnapredict.features.scoring_clock import LabelRule
+from dnapredict.features.matrix import own_question
+from dnapredict.features.scoring_clock import Clock, LabelRule
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.monitoring.alarms import AuditedLevels
@@ -55,6 +54,7 @@ _WATCHED_COLUMNS: Final = (
     "interpreter_needed", "has_mobile", "ethnic_category_code",
 )  # fmt: skip
 _OF_A_ROW: Final = frozenset(NAMES) | {"starts_local", "booked_local", "referred_local", "lead_days"}
+_ROWS_AT_ONCE: Final = 100_000
 _FIRST_WEEKS: Final = f"Compared with the first {FIRST_WEEKS} weeks."
 
 
@@ -255,7 +255,7 @@ def _read(
 ) -> MonitoredExtract:
     config = setting.training if stored is None else stored.manifest.provenance.config
     outcomes, factors = LabelRule(config.dna_codes), stored.model.factors if stored else ()
-    with Workspace() as workspace, ExitStack() as closing:
+    with Workspace() as workspace:
         checked = sound_extract(path, setting, workspace)
         checked, filled = with_recorded_calls(checked, registry.home, workspace)
         if filled and say is not None:
@@ -263,19 +263,15 @@ def _read(
         audit_inputs.warn_of_unknown_values(checked, workspace, policy, say)
         if not audit_inputs.rows_expected(checked, None, workspace):
             raise no_outcome(path.name)
-        earlier = None if stored is None else closing.enter_context(reference_inputs(stored))
-        columns = (*audit_inputs.EXTRA_COLUMNS, *input_names(stored))
-        keep = _everything if earlier is None else earlier.keep
-        matrix = matrix_in_file(
-            checked,
-            config,
-            factors=factors,
-            extra_columns=tuple(dict.fromkeys(columns)),
-            keep=keep,
-            workspace=workspace,
-        )
+        columns = tuple(dict.fromkeys((*audit_inputs.EXTRA_COLUMNS, *input_names(stored))))
+        points = checked.rows
+        references: Mapping[str, InputReference] = {}
+        if stored is not None:
+            references = _references(checked, stored, workspace)
+            test_from = stored.manifest.provenance.test_from
+            points = audit_inputs.since_monday(checked.rows, workspace, of=test_from)
+        matrix = matrix_in_file(checked, config, points, factors=factors, extra_columns=columns, workspace=workspace)
         knows = audit_inputs.knows_cancellations(checked, workspace)
-        references = {} if earlier is None else earlier.references(outcomes=outcomes)
     lists = PastLists.of(matrix, outcomes=outcomes, knows_cancellations=knows)
     if stored is not None:
         lists = audit_inputs.not_trained_on(lists, stored, source=path.name)
@@ -306,8 +302,17 @@ def _with_risks(
     return lists.take(scored), probability[scored]
 
 
-def _everything(part: Matrix) -> Matrix:
-    return part
+def _references(checked: Checked, stored: StoredModel, workspace: Workspace) -> Mapping[str, InputReference]:
+    """The inputs of the appointments before the test period, which need nothing but a row."""
+    clock = Clock.of(stored.manifest.provenance.config)
+    with reference_inputs(stored) as earlier:
+        rows = f"FROM {checked.rows.get_name()} WHERE starts_local < TIMESTAMP '{earlier.until}'"
+        factors, present = row_factors(stored.model.factors), set(checked.rows.columns)
+        columns = tuple(name for name in earlier.columns if name in present)
+        asked = own_question(workspace.view(rows), factors=factors, clock=clock, extra_columns=columns)
+        for part in workspace.stream(asked, rows=_ROWS_AT_ONCE):
+            earlier.keep(part)
+        return earlier.references(outcomes=LabelRule(stored.manifest.provenance.config.dna_codes))
 
 
 def reference_inputs(stored: StoredModel) -> ReferenceInputs:

@@ -9,12 +9,10 @@ from typing import IO, Final, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dnapredict.features.matrix import Matrix
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.monitoring.input_drift import InputReference
-from dnapredict.pipeline.audit_inputs import monday_before, since_monday
+from dnapredict.pipeline.audit_inputs import monday_before
 from dnapredict.pipeline.audited_lists import on_past_lists
 from dnapredict.pipeline.routine.stored_outcomes import references_of
 
@@ -34,7 +32,7 @@ class ReferenceInputs:
     columns
         The columns that are read of each part, where it has them.
     until
-        The day before which appointments are kept.
+        The day before which the appointments start.
     """
 
     def __init__(self, test_from: datetime.date, inputs: Sequence[str]) -> None:
@@ -55,14 +53,12 @@ class ReferenceInputs:
     ) -> None:
         self._file.close()
 
-    def keep(self, part: Matrix) -> Matrix:
-        """Write the inputs of this part's rows before the test period, and return its rows of the test period."""
-        rows = part.table.select([name for name in self.columns if name in part.table.column_names])
+    def keep(self, part: pa.RecordBatch) -> None:
+        """Write the inputs of these rows, which start before `until`."""
+        rows = part.select([name for name in self.columns if name in part.schema.names])
         if self._writer is None:
             self._writer = pa.ipc.new_stream(self._file, rows.schema)
-        until = pa.scalar(self.until).cast(pa.timestamp("us"))
-        self._writer.write_table(rows.filter(pc.less(rows["starts_local"], until)))
-        return since_monday(part, of=self._test_from)
+        self._writer.write_batch(rows)
 
     def references(self, *, outcomes: LabelRule) -> dict[str, InputReference]:
         """The reference of each input that has a value; none where too few appointments were on a list before."""

@@ -19,9 +19,8 @@ from dnapredict.data.engine.duckdb_engine import Workspace
 from dnapredict.data.engine.spark_engine import SparkEngine, spark_engine
 from dnapredict.data.readers.frames import SYNTHETIC_KEY
 from dnapredict.data.validation.spark_check import CheckedOnSpark, refused_opt_outs
-from dnapredict.features.matrix import Matrix
+from dnapredict.features.matrix import Matrix, own_factors
 from dnapredict.features.scoring_clock import Clock, LabelRule
-from dnapredict.features.spark_features import spark_factors, spark_past
 from dnapredict.model.artefact import StoredModel
 from dnapredict.model.artefact import load as load_model
 from dnapredict.pipeline import audit_inputs
@@ -119,19 +118,16 @@ def _collect(
 ) -> None:
     """Collect the inputs of the appointments before the test period from the files that the executors write."""
     clock, factors, rows = Clock.of(stored.manifest.provenance.config), row_factors(stored.model.factors), checked.rows
-    made = spark_factors(
+    made = own_factors(
         rows.filter(rows.starts_local < ibis.literal(datetime.datetime.combine(earlier.until, datetime.time()))),
-        spark_past(rows, engine, clock=clock),
-        engine,
         factors=factors,
         clock=clock,
-        outcomes=_outcomes(stored),
         extra_columns=tuple(name for name in earlier.columns if name in rows.columns),
     )
     kept = engine.keep(made.select(*(name for name in earlier.columns if name in made.columns)))
     given = workspace.keep(engine.hand_over(kept, folder, rows=engine.count(kept)))
     for batch in workspace.stream(f"FROM {given.get_name()}", rows=_ROWS_AT_ONCE):
-        earlier.keep(Matrix(pa.Table.from_batches([batch]), ()))
+        earlier.keep(batch)
 
 
 def _scored(

@@ -1,14 +1,16 @@
 """The registry: what it keeps of a training, who may become champion, and what it says when it cannot."""
 
 import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, FACTORS, world
 from tests.unit.test_risk_artefact import PROVENANCE
@@ -180,6 +182,25 @@ def test_a_damaged_registry_is_a_store_error(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError, match="cannot be read or written"):
         Registry(tmp_path).version_of(CHAMPION)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Databases that are opened from now on cannot grow."""
+
+    def stop_growth(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", stop_growth)
+    yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", stop_growth)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_one_sentence_and_mlflow_prints_no_values(own, folder, training, capfd):
+    with pytest.raises(StoreError, match=r"mlflow\.db: cannot be written: the disk is full\. Make room on it"):
+        own.register(folder, training)
+    assert capfd.readouterr().err == ""
 
 
 def test_mlflow_alone_loads_the_model_with_pickle_switched_off(home, first, training):

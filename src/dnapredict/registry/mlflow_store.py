@@ -41,6 +41,8 @@ _ADVICE: Final = {
     CHAMPION: "Choose one with `dnapredict promote V`, once `dnapredict audit` has passed it.",
     CHALLENGER: "`dnapredict train EXTRACT` makes one.",
 }
+# MLflow prints each error of the database with the values of its statement.
+_DATABASE_LOGGER: Final = "mlflow.store.db.utils"
 _HAS_MODELS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'model_versions'"
 # SQLite cannot hold a longer number.
 _MAX_DIGITS: Final = 18
@@ -209,18 +211,26 @@ class Store(TrackingStore):
     @contextlib.contextmanager
     def errors_as_messages(self, *, not_found: ModelError | None = None) -> Iterator[None]:
         """Turn errors of MLflow and its database into one sentence: their texts may hold whole requests."""
+        logging.getLogger(_DATABASE_LOGGER).setLevel(logging.CRITICAL)
         try:
             yield
         except MlflowException as error:
             if not_found is not None and error.error_code in _NOT_FOUND:
                 raise not_found from None
+            if _is_full(error.__cause__):
+                raise self._full_disk() from None
             raise StoreError(f"{self.home}: the registry refused ({error.error_code}).") from None
         except SQLAlchemyError as error:
+            if _is_full(error):
+                raise self._full_disk() from None
             raise StoreError(
                 f"{self.home / 'mlflow.db'}: cannot be read or written ({type(error).__name__})."
             ) from None
         except OSError as error:
             raise StoreError(f"{self.home}: cannot be used ({error.strerror}).") from None
+
+    def _full_disk(self) -> StoreError:
+        return StoreError(f"{self.home / 'mlflow.db'}: cannot be written: the disk is full. Make room on it.")
 
     @staticmethod
     @contextlib.contextmanager
@@ -230,6 +240,12 @@ class Store(TrackingStore):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error of the database is SQLite's about a full disk."""
+    cause = getattr(error, "orig", None)
+    return isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 @lru_cache(maxsize=4)

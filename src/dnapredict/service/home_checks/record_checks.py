@@ -88,6 +88,10 @@ def _orphans(home: Path) -> Iterator[HomeFinding]:
                 continue
             problem = "belongs to a list that was deleted."
             yield HomeFinding(f"lists/{path.name}", problem, REPAIR, partial(path.unlink, missing_ok=True))
+    for path in list_store.left_counts(home):
+        problem = "is about a list that was deleted."
+        repair = partial(path.unlink, missing_ok=True)
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, repair)
     for path in sorted((home / "uploads").glob("*.sealed")):
         if time.time() - path.stat().st_mtime > _SECONDS_OF_AN_UPLOAD:
             problem = "is an upload that nobody finished, and is past its half hour."

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from dnapredict import __version__
+from dnapredict.config.home import require_home
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256, sealed_json, unsealed_json
 from dnapredict.data.files.drafts import DRAFT
@@ -76,10 +77,9 @@ def back_up(home: Path, target: Path) -> Backup:
     UsageError
         If `target` exists and is not empty, or lies in the home, or the home in it.
     StoreError
-        If there is no home, or a file cannot be read or written. An interrupted backup has no `backup.json`.
+        If the folder is no home, or a file cannot be read or written. An interrupted backup has no `backup.json`.
     """
-    if not home.is_dir():
-        raise StoreError(f"{home}: there is no home to back up. Name another with --home.")
+    require_home(home)
     _require_outside(target, home)
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
         raise UsageError(f"{target}: is not empty, and {_MAY_BE_INTERRUPTED} a new folder.")

@@ -26,7 +26,11 @@ def say(text: str) -> None:
 
 def said_of(findings: Sequence["HomeFinding"]) -> str:
     """How many findings a home has, after they were printed."""
-    return "1 finding. It says what mends it." if len(findings) == 1 else f"{len(findings):,} findings. Each says what mends it."
+    return (
+        "1 finding. It says what mends it."
+        if len(findings) == 1
+        else f"{len(findings):,} findings. Each says what mends it."
+    )
 
 
 def say_rejections(extract: Path, checked: "CheckedExtract") -> None:

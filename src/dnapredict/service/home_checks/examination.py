@@ -11,6 +11,7 @@ from dnapredict.service.home_checks import file_checks, record_checks, store_che
 from dnapredict.service.home_checks.home_findings import HomeCheck, HomeFinding, found
 
 _FILES: Final = (
+    HomeCheck("links", file_checks.links),
     HomeCheck("permissions", file_checks.permissions),
     HomeCheck("interrupted writes", file_checks.leftovers),
 )

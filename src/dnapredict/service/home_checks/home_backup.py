@@ -29,6 +29,7 @@ from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import DnapredictError, StoreError, UsageError
 from dnapredict.registry.decision_ledger import Decisions
 from dnapredict.service.auth import api_keys
+from dnapredict.service.home_checks.home_files import linked_folders, unfollowed_links, walk
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
 from dnapredict.worklist.files.list_files import CONTACTS, UNSCORED
@@ -77,10 +78,13 @@ def back_up(home: Path, target: Path) -> Backup:
     UsageError
         If `target` exists and is not empty, or lies in the home, or the home in it.
     StoreError
-        If the folder is no home, or a file cannot be read or written. An interrupted backup has no `backup.json`.
+        If the folder is no home, holds a link that leads nowhere or is not followed, or a file cannot be read or
+        written. An interrupted backup has no `backup.json`.
     """
     require_home(home)
-    _require_outside(target, home)
+    for top in (home, *linked_folders(home)):
+        _require_outside(target, top)
+    _require_whole(home)
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
         raise UsageError(f"{target}: is not empty, and {_MAY_BE_INTERRUPTED} a new folder.")
     _require_empty(target)
@@ -180,6 +184,17 @@ def _require_outside(target: Path, source: Path) -> None:
         raise UsageError(f"{target}: lies in {source}, or {source} in it. Name a folder outside.")
 
 
+def _require_whole(home: Path) -> None:
+    """Refuse links whose files would be missing from the backup."""
+    if linked := next(unfollowed_links(home), None):
+        raise StoreError(
+            f"{linked}: is a link to a folder, which a backup would leave out. Put the folder in its place."
+        )
+    paths = (top / name for top, folders, files in walk(home) for name in (*folders, *files))
+    if broken := next((path for path in paths if path.is_symlink() and not path.exists()), None):
+        raise StoreError(f"{broken}: is a link that leads nowhere. Restore its target, or remove it.")
+
+
 def _require_empty(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: exists and is not an empty folder. Name a new one.")
@@ -267,9 +282,8 @@ def _paths_of(home: Path) -> list[str]:
 
 
 def _relative_paths(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix()
+    for top, _, files in walk(folder):
+        yield from ((top / name).relative_to(folder).as_posix() for name in files if (top / name).is_file())
 
 
 def _is_left_out(name: PurePosixPath, home: Path) -> bool:

@@ -19,6 +19,7 @@ from tests.unit.test_contact_details import LATER, stored_list
 from tests.unit.test_outcome_store import rows_of
 
 from dnapredict.config.mapping_config import IDENTITY
+from dnapredict.data.files.digests import read_or_make
 from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.data.files.newest_marks import FOLDER, NewestMark
 from dnapredict.errors import StoreError
@@ -27,7 +28,7 @@ from dnapredict.service.auth.api_keys import KeyRing, KeyScope
 from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.worklist.calls import assignments
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET, opt_outs_of
 from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
@@ -40,7 +41,12 @@ Work = Callable[[Path], object]
 def opted_out(*patients: str) -> Work:
     """A list in which these patients do not wish to be called."""
     listed = pa.table({"patient_id": list(patients), "opt_out": [True] * len(patients)})
-    return lambda home: StatedOptOuts(home, lambda _kind, value: value).remember(listed)
+
+    def state(home: Path) -> None:
+        read_or_make(home / LOG_SECRET)
+        opt_outs_of(home).remember(listed)
+
+    return state
 
 
 def logged(home: Path, request: str = "first") -> None:

@@ -31,7 +31,7 @@ from dnapredict.registry.decision_ledger import Decisions
 from dnapredict.service.auth import api_keys
 from dnapredict.service.home_checks.home_files import linked_folders, unfollowed_links, walk
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import opt_outs_of
 from dnapredict.worklist.files.list_files import CONTACTS, UNSCORED
 from dnapredict.worklist.follow_up.outcome_store import MARK as OUTCOMES_MARK
 
@@ -167,7 +167,7 @@ def accepted(home: Path, database: str | None) -> Iterator[str]:
             log.close()
         yield f"The scoring log ends with entry {last.last:,}. Compare with what you kept: dnapredict log verify."
     with contextlib.suppress(DnapredictError):
-        stated = len(StatedOptOuts(home, lambda _kind, value: value).patients())
+        stated = len(opt_outs_of(home).patients())
         yield f"Opt-outs that lists stated: {stated:,}. Those stated later are lost: score the later lists again."
     with contextlib.suppress(DnapredictError):
         valid = [key.key_id for key in api_keys.all_keys(home) if key.revoked_at is None]

@@ -23,7 +23,7 @@ from tests.service.test_log_databases import row
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth import api_keys
 from dnapredict.service.home_checks import home_backup
-from dnapredict.service.home_checks.examination import examine
+from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.home_checks.home_backup import MANIFEST, back_up, restore
 from dnapredict.service.log.log_tables import ANSWERS
 from dnapredict.service.log.scoring_log import ScoringLog
@@ -237,3 +237,32 @@ def test_an_older_backup_of_everything_is_accepted_and_says_as_of_when(
     assert done.returncode == 0, done.stdout
     assert made.key.key_id in done.stderr
     assert "Revoke again those that were revoked later" in done.stderr
+
+
+def test_a_folder_of_the_home_that_is_a_link_to_another_disk_is_checked_and_backed_up(tmp_path: Path) -> None:
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    for folder in (home, disk, disk / "lists"):
+        folder.mkdir(mode=0o700)
+    (home / "lists").symlink_to(disk / "lists")
+    (home / "lists" / "any.secret").write_text("0" * 64)
+    assert [(each.path, each.repair is not None) for each in examine(home).findings] == [("lists/any.secret", True)]
+    assert mend(home).is_sound
+    back_up(home, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert files_of(tmp_path / "restored") == {"lists/any.secret": b"0" * 64}
+
+
+def test_a_link_that_no_backup_follows_is_refused_and_named_by_doctor(tmp_path: Path) -> None:
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    for folder in (home, home / "outcomes", disk):
+        folder.mkdir(mode=0o700)
+    for link, target in (("outcomes/scored", disk), ("lists", home / "outcomes")):
+        (home / link).symlink_to(target)
+        assert [each.path for each in examine(home).findings if "is a link to a folder" in each.problem] == [link]
+        with pytest.raises(StoreError, match=f"{link}: is a link to a folder, which a backup would leave out"):
+            back_up(home, tmp_path / "backup")
+        (home / link).unlink()
+    (home / "mlflow.db").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(StoreError, match=r"mlflow\.db: is a link that leads nowhere"):
+        back_up(home, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()

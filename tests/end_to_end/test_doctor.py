@@ -14,8 +14,10 @@ import pytest
 from tests.end_to_end.conftest import Run
 from tests.service.test_log_databases import row
 
+from dnapredict.errors import StoreError
 from dnapredict.service.auth import api_keys
 from dnapredict.service.home_checks.examination import CHECKS, examine, mend
+from dnapredict.service.home_checks.home_backup import back_up
 from dnapredict.service.log.scoring_log import ScoringLog
 
 Plant = Callable[[Path], None]
@@ -332,3 +334,17 @@ def test_no_home_is_said(tmp_path: Path, dnapredict: Run) -> None:
     done = dnapredict("doctor", "--home", tmp_path / "none")
     assert (done.returncode, "there is no home" in done.stderr) == (14, True)
     assert not (tmp_path / "none").exists()
+
+
+def test_an_empty_folder_and_one_that_holds_a_home_are_no_home_to_check_or_to_back_up(tmp_path: Path) -> None:
+    """As where a disk is not mounted: a nightly check or backup would go on without a word."""
+    above = tmp_path / "above"
+    (above / "home").mkdir(parents=True, mode=0o700)
+    (above / "home" / "keys").mkdir(mode=0o700)
+    for wrong in (tmp_path / "empty", above):
+        wrong.mkdir(mode=0o700, exist_ok=True)
+        for verb in (examine, mend, lambda folder: back_up(folder, tmp_path / "backup")):
+            with pytest.raises(StoreError, match="this folder is no home"):
+                verb(wrong)
+    assert not (tmp_path / "backup").exists()
+    assert examine(above / "home").findings == ()

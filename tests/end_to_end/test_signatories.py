@@ -13,6 +13,7 @@ from tests.end_to_end.world import Trust
 from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
 
 from dnapredict.config.loading import shipped
+from dnapredict.data import retention_clock
 from dnapredict.errors import ModelError
 from dnapredict.registry import Registry, decision_ledger
 from dnapredict.service import app
@@ -156,6 +157,12 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
         return done.returncode, done.stdout + done.stderr
 
     ended = f"conditions that Ada Okafor (Equality lead) signed ended on {end:%d %B %Y}"
+    assert score()[0] == 0  # the first reading of the clock in this home
+    with monkeypatch.context() as ahead:  # once, by a flat battery
+        for module, name in ((decision_ledger, "utc_now"), (retention_clock, "_now")):
+            ahead.setattr(module, name, clock_at(400))
+        assert score()[0] == 13
+    assert score()[0] == 0
     for days, code, told in ((2, 0, False), (3, 0, True), (16, 0, True), (17, 13, True)):
         monkeypatch.setattr(decision_ledger, "utc_now", clock_at(days))
         champion.refresh()

@@ -138,9 +138,9 @@ def _calls(home: Path) -> Iterator[str]:
 
 
 def _opt_outs(home: Path) -> Iterator[str]:
-    from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+    from dnapredict.worklist.calls.stated_opt_outs import opt_outs_of
 
-    yield from StatedOptOuts(home, lambda _kind, value: value).patients()
+    yield from opt_outs_of(home).patients()
 
 
 def _log(home: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tests.service.conftest import served_at
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.api_keys import KeyScope
 from dnapredict.service.client_address import networks, request_scheme
+from dnapredict.service.readiness import IDENTITY_VARIABLE, first_identity, identity_of, named_identity
 
 A_WORKERS_MEMORY = 1.1  # seconds, after which it reads the keys again
 PUBLIC = ["/livez", "/readyz", "/about", "/sign-in", "/static/dnapredict.css"]
@@ -252,3 +253,42 @@ def test_no_request_is_repeated_to_its_sender(client: TestClient, path: str) -> 
     answer = client.request("TRACE", path, headers={"x-note": "zebra-4711"})
     assert answer.status_code in (404, 405)
     assert "zebra-4711" not in answer.text
+
+
+def test_while_the_home_is_another_folder_nothing_is_answered_and_nothing_is_written_there(
+    guarded: TestClient, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where its disk is unmounted: without its keys everybody on this machine would be let in."""
+    held = bearer(token(home, KeyScope.SCORE))
+    assert score(guarded, **held) == 200
+    away = home.rename(home.with_name("away"))
+    for is_there in (False, True):
+        if is_there:
+            home.mkdir(mode=0o700)
+        time.sleep(A_WORKERS_MEMORY)
+        for path in ("/readyz", "/v1/model", "/", "/sign-in"):
+            answer = guarded.get(path)
+            assert (answer.status_code, "was removed or replaced" in answer.json()["error"]) == (503, True)
+            assert str(home) not in answer.text
+        assert score(guarded, **held) == 503
+        assert guarded.get("/livez").status_code == 200
+    assert list(home.iterdir()) == []
+    assert caplog.text.count(f"{home}: was removed, replaced or unmounted while it is in use") == 1
+    home.rmdir()
+    away.rename(home)
+    assert (guarded.get("/v1/model").status_code, score(guarded, **held)) == (401, 200)
+
+
+def test_a_worker_that_is_started_later_knows_the_home_of_its_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = [tmp_path / name for name in ("home", "other")]
+    for each in homes:
+        each.mkdir()
+    before = identity_of(homes[0])
+    monkeypatch.setenv(IDENTITY_VARIABLE, named_identity(homes[0]))
+    homes[0].rename(tmp_path / "away")
+    homes[0].mkdir()
+    assert identity_of(homes[0]) != before
+    assert first_identity(homes[0]) == before
+    assert first_identity(homes[1]) == identity_of(homes[1])

@@ -1,9 +1,14 @@
 """Requests that two programs would read differently are refused: framing, repeated headers, repeated JSON keys."""
 
+import asyncio
+
 import h11
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message, Scope
 from tests.service.test_access import bearer
+
+from dnapredict.service.middleware.ambiguous_requests import UnambiguousHeaders
 
 JSON = {"content-type": "application/json"}
 MARK = "zebra-4711"
@@ -19,6 +24,27 @@ def test_a_length_beside_a_transfer_coding_is_refused_and_the_connection_closed(
     assert answer.headers["connection"] == "close"
     assert answer.json() == {"error": "The request has both Content-Length and Transfer-Encoding: send one of them."}
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_transfer_coding_in_a_version_without_one_is_refused_and_the_connection_closed() -> None:
+    """RFC 9112, 6.1: its framing counts as faulty, since a proxy of HTTP/1.0 has not seen where the body ends."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def answer(*_: object) -> None:
+        raise AssertionError
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope: Scope = {"type": "http", "http_version": "1.0", "method": "POST", "path": "/v1/score"}
+    scope["headers"] = [(b"transfer-encoding", b"chunked")]
+    asyncio.run(UnambiguousHeaders(answer)(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"HTTP/1.0 has no Transfer-Encoding" in sent[1]["body"]
 
 
 def test_the_servers_parser_passes_both_headers_on() -> None:

@@ -1,11 +1,14 @@
 """The service's log: what other people's code wrote, without the values it wrote about."""
 
+import io
 import logging
+import re
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from dnapredict.service.log.log_redaction import LogRedaction
+from dnapredict.service.log.log_redaction import LogRedaction, redact_logs
+from dnapredict.service.prometheus_metrics import exposition
 
 MARK = "zebra-4711"
 
@@ -46,6 +49,39 @@ def test_a_refused_request_is_not_logged_at_all() -> None:
     with pytest.raises(ValidationError) as refused:
         Age(years=MARK)  # type: ignore[arg-type]
     assert not LogRedaction().filter(record("bentoml.serve", "Exception", error=refused.value))
+
+
+class Full(io.StringIO):
+    """A log on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_of_a_line_that_cannot_be_written_nothing_is_printed_but_that_and_it_is_counted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler, before = logging.StreamHandler(Full()), lost_lines()
+    logger = logging.getLogger("bentoml")
+    logger.addHandler(handler)
+    try:
+        redact_logs()
+        for _ in range(2):
+            try:
+                raise RuntimeError(MARK)
+            except RuntimeError:
+                logger.error("Nothing was read of %s", MARK)
+    finally:
+        logger.removeHandler(handler)
+    printed = capfd.readouterr()
+    assert printed.err.count("The service's log cannot be written (OSError).\n") == 1
+    assert MARK not in printed.out + printed.err
+    assert lost_lines() == before + 2
+
+
+def lost_lines() -> float:
+    found = re.search(r"^dnapredict_log_lines_lost_total (\S+)$", exposition().decode(), re.MULTILINE)
+    return 0.0 if found is None else float(found[1])
 
 
 @pytest.mark.parametrize("value", ["a\nINFO forged", "a\r\nforged", "\x1b[2Jforged", "a\u2028forged", "a\x00forged"])

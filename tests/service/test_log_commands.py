@@ -48,3 +48,28 @@ def test_settings_that_hold_something_unknown_are_refused(tmp_path: Path, settin
     done = command("log", "prune", "--home", tmp_path, "--settings", settings)
     assert done.returncode == 11
     assert "unknown key 'log_dayz' in 'retention'. Did you mean 'log_days'?" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["verify", "prune"])
+def test_of_a_folder_that_is_no_home_nothing_is_called_sound_or_deleted(verb: str, tmp_path: Path) -> None:
+    done = command("log", verb, "--home", tmp_path)
+    assert (done.returncode, done.stdout) == (14, "")
+    assert "this folder is no home" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_decision_that_was_written_down_is_missed_where_the_ledger_is_gone(tmp_path: Path) -> None:
+    ScoringLog(tmp_path).write([row()])
+    done = command("log", "verify", "--home", tmp_path, "--kept", f"1:{'0' * 64}")
+    assert (done.returncode, "is not in this ledger" in done.stderr) == (14, True)
+
+
+def test_a_damaged_log_keeps_nothing_else_beyond_its_days(tmp_path: Path, settings: Path) -> None:
+    scored = tmp_path / "outcomes" / "scored" / "20200101T000000000000-0123456789abcdef.parquet"
+    scored.parent.mkdir(parents=True)
+    scored.write_bytes(b"")
+    (tmp_path / "scoring-log.db").write_text("x" * 9_999)
+    done = command("log", "prune", "--home", tmp_path, "--settings", settings)
+    assert (done.returncode, done.stdout) == (14, "Retention run: deleted 1 scored lists.\n"), done.stderr
+    assert "scoring-log.db" in done.stderr
+    assert not scored.exists()

@@ -15,9 +15,12 @@ import pyarrow as pa
 import pytest
 from tests.service.test_log_databases import row
 from tests.spec.test_lost_files import TODAY, TRIAL
+from tests.unit.test_contact_details import LATER, stored_list
 from tests.unit.test_outcome_store import rows_of
 
+from dnapredict.config.mapping_config import IDENTITY
 from dnapredict.config.training_config import Setting
+from dnapredict.data.files.digests import read_or_make
 from dnapredict.data.files.loss_marks import mark_of
 from dnapredict.data.files.newest_marks import FOLDER, NewestMark
 from dnapredict.errors import StoreError
@@ -28,8 +31,9 @@ from dnapredict.service.home_checks.examination import examine, mend
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.synthetic.simulation import simulate
 from dnapredict.worklist.calls import assignments
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET, opt_outs_of
 from dnapredict.worklist.calls.trial_register import TrialRegister
+from dnapredict.worklist.files import contact_details, list_store, unscored_rows
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
 NOW = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
@@ -40,7 +44,12 @@ Work = Callable[[Path], object]
 def opted_out(*patients: str) -> Work:
     """A list in which these patients do not wish to be called."""
     listed = pa.table({"patient_id": list(patients), "opt_out": [True] * len(patients)})
-    return lambda home: StatedOptOuts(home, lambda _kind, value: value).remember(listed)
+
+    def state(home: Path) -> None:
+        read_or_make(home / LOG_SECRET)
+        opt_outs_of(home).remember(listed)
+
+    return state
 
 
 def logged(home: Path, request: str = "first") -> None:
@@ -277,8 +286,12 @@ def test_a_damaged_mark_of_a_revocation_lets_nobody_in(home: Path) -> None:
     assert KeyRing(home).holder(made.token) is None
 
 
+def hand_over(line: int) -> assignments.Assignment:
+    return assignments.Assignment(to="A. Clerk", by="B. Lead", at=NOW, lines=(line,))
+
+
 def handed_over(home: Path, line: int) -> None:
-    assignments.assign(home, LIST, assignments.Assignment(to="A. Clerk", by="B. Lead", at=NOW, lines=(line,)))
+    assignments.assign(home, LIST, hand_over(line))
 
 
 def test_an_older_copy_of_hand_overs_is_refused_until_its_mark_is_removed_or_lines_are_handed_over(home: Path) -> None:
@@ -304,5 +317,70 @@ def test_hand_overs_of_an_earlier_release_are_read(home: Path) -> None:
     stored = json.loads(path.read_text())
     del stored["writes"]
     path.write_text(json.dumps(stored))
+    shutil.rmtree(home / FOLDER)
     mark_of(path).write_text("The file of this name without .made was written in this home.\n")
     assert set(assignments.assigned(home, LIST)) == {1}
+
+
+def corrected(home: Path, list_id: str) -> None:
+    kept = list_store.find(home, list_id)
+    assert kept is not None
+    list_store.keep_changed(home, kept)
+
+
+def to_correct(*rows: int) -> Callable[[Path, str], None]:
+    found = unscored_rows.UnscoredRows(("booked_at",), {row: {"booked_at": "x"} for row in rows}, IDENTITY)
+    return lambda home, list_id: unscored_rows.keep(home, list_id, found)
+
+
+def noted(text: str) -> Callable[[Path, str], None]:
+    return lambda home, list_id: contact_details.set_note(home, list_id, 1, text, until=LATER)
+
+
+# What is written first, and what later.
+OF_A_LIST: dict[str, tuple[Callable[[Path, str], None], Callable[[Path, str], None]]] = {
+    ".contacts": (noted("not on this number"), noted("on this number again")),
+    ".unscored": (to_correct(1, 2), to_correct(2)),
+    ".unscored of which the last row was corrected": (to_correct(1), to_correct()),
+    ".assigned": (
+        lambda home, list_id: assignments.assign(home, list_id, hand_over(1)),
+        lambda home, list_id: assignments.assign(home, list_id, hand_over(2)),
+    ),
+    ".parquet": (corrected, corrected),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_LIST)
+def test_a_file_of_a_list_that_is_put_back_with_its_mark_is_an_older_copy(home: Path, name: str) -> None:
+    first, later = OF_A_LIST[name]
+    list_id = stored_list(home).heading.list_id
+    first(home, list_id)
+    before = {path: path.read_bytes() for path in (home / "lists").glob(f"{list_id}.*")}
+    later(home, list_id)
+    for path, content in before.items():
+        path.write_bytes(content)
+        path.chmod(0o600)
+    path = f"lists/{list_id}{name.partition(' ')[0]}"
+    assert older(home) == [path]
+    (finding,) = (each for each in examine(home).findings if each.path == path)
+    mark = home / "lists" / next(word for word in finding.mend.split() if list_id in word).rstrip(".")
+    mark.unlink()  # a person goes on with the copy
+    assert older(home) == []
+    first(home, list_id)
+    assert examine(home).findings == ()
+
+
+def test_the_counts_of_a_list_are_deleted_with_it(home: Path) -> None:
+    list_id, other = (stored_list(home).heading.list_id for _ in range(2))
+    for first, later in OF_A_LIST.values():
+        for work in (first, later):
+            work(home, list_id)
+            work(home, other)
+    assert list_store.left_counts(home) == []
+    assert list_store.delete(home, list_id)
+    assert {path.name.partition(".")[0] for path in (home / FOLDER / "lists").iterdir()} == {other}
+    for path in (home / "lists").glob(f"{other}.*"):
+        path.unlink()  # by hand
+    assert {each.problem for each in examine(home).findings} == {"is about a list that was deleted."}
+    assert mend(home).is_sound
+    assert list((home / FOLDER / "lists").iterdir()) == []

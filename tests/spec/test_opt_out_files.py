@@ -1,12 +1,14 @@
 """Files of opt-outs: which patients of a list they mean, and what is refused rather than guessed."""
 
+import json
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from dnapredict.config.mapping_config import Mapping
-from dnapredict.data.files.digests import keyed_hash
+from dnapredict.data.files.digests import keyed_hash, sealed_json, unsealed_json
 from dnapredict.data.mapping.pseudonyms import KEY_VARIABLE, pseudonym
 from dnapredict.errors import ConfigurationError, StoreError
 from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
@@ -121,3 +123,25 @@ def test_what_was_remembered_holds_no_number_and_is_not_read_once_damaged(tmp_pa
     file.write_text(file.read_text().replace('"2', '"1'))
     with pytest.raises(StoreError, match="is damaged, so that it is not known who asked not to be called"):
         stated.patients()
+
+
+def test_the_opt_outs_of_another_home_are_refused_and_those_of_an_earlier_release_read(tmp_path: Path):
+    """Nobody of a list would be recognised in them, and those who asked not to be called would be."""
+    listed = pa.table({"patient_id": ["0005913", "Ab17"], "opt_out": [True, False]})
+    homes = {}
+    for name in ("own", "other"):
+        homes[name] = StatedOptOuts(tmp_path / name, partial(keyed_hash, name.encode()))
+        homes[name].remember(listed)
+    own, other = (each.home / "lists" / "opt-outs.json" for each in homes.values())
+    before = own.read_bytes()
+    own.write_bytes(other.read_bytes())
+    for read in (homes["own"].patients, lambda: homes["own"].remember(listed)):
+        with pytest.raises(
+            StoreError, match=r"opt-outs\.json: is of another home, or scoring-log\.secret is"
+        ) as refused:
+            read()
+        assert "5913" not in str(refused.value)
+    content = json.loads(unsealed_json(before) or b"")
+    del content["check"]
+    own.write_bytes(sealed_json(json.dumps(content)).encode())
+    assert len(homes["own"].patients()) == 1

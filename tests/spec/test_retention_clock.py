@@ -13,7 +13,7 @@ from tests.spec.test_retention_rules import keep
 
 from dnapredict.config.service_config import Retention
 from dnapredict.data import retention_clock
-from dnapredict.data.retention_clock import confirm_clock, is_clock_believed
+from dnapredict.data.retention_clock import confirm_clock, has_jumped_ahead, is_clock_believed
 from dnapredict.service.auth import sessions
 from dnapredict.service.auth.sessions import SESSION_SECONDS, Sessions
 from dnapredict.service.log.retention import RetentionThread
@@ -83,6 +83,31 @@ def test_nothing_is_deleted_by_a_clock_that_jumped_ahead(
     for days, delete, why in readings:
         clock.set(days)
         assert is_clock_believed(tmp_path) is delete, (days, why)
+
+
+JUMPS = """
+    days  | ahead | why
+    0     |       | no reading before it
+    9     |       | a home that is used once a week
+    409   | yes   | 400 days ahead
+    410   | yes   | still ahead
+    9.5   |       | the clock was set right
+    412.5 | yes   | ahead again
+    414.5 |       | it has gone on for two days
+    400   |       | back
+    800   | yes   | 400 days ahead
+"""
+
+
+def test_a_clock_that_jumped_ahead_is_noticed_without_a_reading_of_its_own(tmp_path: Path, clock: Clock) -> None:
+    """What is to be recorded for ever, such as that a deadline passed, waits until the clock is believed."""
+    for line in JUMPS.strip().splitlines()[1:]:
+        days, ahead, why = _reading(line)
+        clock.set(days)
+        before = sorted(tmp_path.iterdir())
+        assert has_jumped_ahead(tmp_path) is ahead, (days, why)
+        assert sorted(tmp_path.iterdir()) == before
+        is_clock_believed(tmp_path)
 
 
 def test_a_person_confirms_the_clock(tmp_path: Path, clock: Clock) -> None:

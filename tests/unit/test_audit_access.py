@@ -25,7 +25,7 @@ from dnapredict.fairness.access.access_findings import findings
 from dnapredict.fairness.measure.groupings import grouping_named
 from dnapredict.fairness.measure.membership import membership
 from dnapredict.pipeline import access_inputs
-from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
 POLICY = load(shipped("fairness/policy.toml"), Policy)

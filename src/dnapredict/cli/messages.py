@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from dnapredict.pipeline import Trained
     from dnapredict.pipeline.in_use.trial_state import ReportedTrial
     from dnapredict.registry.version_summaries import VersionSummary
+    from dnapredict.service.home_checks.home_findings import HomeFinding
 
 
 def say(text: str) -> None:
     """Print a message on standard error; standard output holds only the result that was asked for."""
     typer.echo(text, err=True)
+
+
+def said_of(findings: Sequence["HomeFinding"]) -> str:
+    """How many findings a home has, after they were printed."""
+    return (
+        "1 finding. It says what mends it."
+        if len(findings) == 1
+        else f"{len(findings):,} findings. Each says what mends it."
+    )
 
 
 def say_rejections(extract: Path, checked: "CheckedExtract") -> None:

@@ -20,6 +20,7 @@ from dnapredict.cli.options import (
     home_option,
     named_files,
 )
+from dnapredict.config.home import require_home
 from dnapredict.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -196,18 +197,18 @@ def verify_log(
     Example:  dnapredict log verify
     """
     folder = home_option(home)
-    verified = _log(folder, settings).verify()
+    verified = _written_log(folder, settings).verify()
     typer.echo(f"{verified.entries:,} rows, each as it was written. The last: {verified.last:,}, seal {verified.seal}")
+    seals: list[str] = []
     if (folder / "decisions").exists() or (folder / "mlflow.db").exists():
         from dnapredict.registry import Registry  # imports MLflow, which takes seconds
 
         registry = Registry(folder)
-        if entries := registry.decisions():
-            seal = entries[-1].seal
-            typer.echo(f"{len(entries):,} decisions, each as it was written. Seal of the last: {seal}")
-            _require_kept(kept, [entry.seal for entry in entries])
+        if seals := [entry.seal for entry in registry.decisions()]:
+            typer.echo(f"{len(seals):,} decisions, each as it was written. Seal of the last: {seals[-1]}")
             checked = registry.verify_kept()
             typer.echo(f"{checked:,} files on which the decisions rely, all unchanged.")
+    _require_kept(kept, seals)
     say("Write down the last number and its seal with the date, and keep them elsewhere.")
 
 
@@ -345,10 +346,28 @@ def prune_log(home: Home = HOME, settings: ServiceFile = None) -> None:
     from dnapredict.service.log.retention import retention_line, retention_run
 
     retention, folder = served_config(settings).retention, home_option(home)
-    log = _log(folder, settings)
+    log = _written_log(folder, settings)
     confirm_clock(folder)
-    removed = {what: work() for what, work in retention_run(folder, log, retention).items()}
+    removed: dict[str, int] = {}
+    failures: list[StoreError] = []
+    for what, work in retention_run(folder, log, retention).items():
+        try:
+            removed[what] = work()
+        except StoreError as error:  # a damaged log keeps nothing else beyond its days
+            failures.append(error)
     typer.echo(retention_line(removed))
+    for failure in failures[1:]:
+        say(f"Error: {failure}")
+    if failures:
+        raise failures[0]
+
+
+def _written_log(home: Path, settings: Path | None) -> "ScoringLog":
+    """As `_log`; refuses a folder that is no home, unless the log is elsewhere."""
+    log = _log(home, settings)
+    if log.is_file:
+        require_home(home)
+    return log
 
 
 def _log(home: Path, settings: Path | None) -> "ScoringLog":

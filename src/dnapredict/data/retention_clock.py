@@ -62,6 +62,20 @@ def is_clock_believed(home: Path) -> bool:
     return after.doubted_since is None
 
 
+def has_jumped_ahead(home: Path) -> bool:
+    """Whether the clock is far ahead of its last reading in this home and has not gone on since; writes nothing.
+
+    False without a reading, and where it cannot be read: then nothing says that the clock is wrong.
+    """
+    try:
+        before = _stored(home)
+    except StoreError:
+        return False
+    last = before.believed or before.doubted_since
+    is_far = last is not None and _now() - last > datetime.timedelta(days=MOST_DAYS_AHEAD)
+    return is_far and (before.believed is None or _judged(before, _now()).doubted_since is not None)
+
+
 def was_clock_believed(home: Path) -> bool:
     """Whether a reading of the clock was ever believed in this home; False where that cannot be read."""
     try:

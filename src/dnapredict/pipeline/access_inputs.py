@@ -29,7 +29,7 @@ from dnapredict.pipeline.audit_inputs import warn_of_unknown_values
 from dnapredict.pipeline.audit_source import Say
 from dnapredict.pipeline.on_spark.spark_counts import Codec, counts_of_patients
 from dnapredict.pipeline.run_inputs import code_revision
-from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dnapredict.data.files.atomic_write import close_to_others, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256
+from dnapredict.data.retention_clock import has_jumped_ahead
 from dnapredict.errors import DnapredictError, ModelError, StoreError
 from dnapredict.model.artefact import StoredModel, load
 from dnapredict.model.evaluate.metric_intervals import ModelComparison, compare_models
@@ -235,9 +236,12 @@ class Registry:
     def _refuse_after_deadline(
         self, identity: Identity, judged: Judgement, entries: tuple[DecisionEntry, ...], *, promoting: bool = False
     ) -> None:
-        """Refuse a version after its deadline, and enter that it passed: no clock turned back revives it."""
+        """Refuse a version after its deadline, and enter that it passed: no clock turned back revives it.
+
+        A clock that jumped ahead refuses it too, and nothing is entered: once it is right, the version is used again.
+        """
         due, today = deadline(judged, entries), self._ledger.now().date()
-        if due is not None and today > due.day and not promoting:
+        if due is not None and today > due.day and not promoting and not has_jumped_ahead(self._store.home):
             ended = due.last_day if today > due.last_day else due.day
             data = identity.data | {"problem": due.problem, "day": ended.isoformat()}
             if not any(e.kind == "end" and (e["content"], e["day"]) == (data["content"], data["day"]) for e in entries):

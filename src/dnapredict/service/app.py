@@ -51,11 +51,12 @@ from dnapredict.service.middleware.ambiguous_requests import UnambiguousHeaders,
 from dnapredict.service.middleware.body_limits import AnonymousBodies, BodyLimits
 from dnapredict.service.middleware.request_limits import AnonymousRate, Buckets, ConcurrencyLimit, RateLimit
 from dnapredict.service.middleware.safe_responses import PlainErrors, SecurityHeaders
+from dnapredict.service.middleware.same_home import SameHome
 from dnapredict.service.open_files import connections_for, raise_file_limit
 from dnapredict.service.pages.live import LiveLists, is_live
 from dnapredict.service.pages.page_routes import STATIC_PATH
 from dnapredict.service.prometheus_metrics import Metrics
-from dnapredict.service.readiness import require_answerable
+from dnapredict.service.readiness import first_identity, require_answerable
 from dnapredict.service.scorer_protocol import ScorerProtocol
 from dnapredict.service.start import served_home, served_mapping
 from dnapredict.service.web import access_of, body_types, route_of, web_app
@@ -153,7 +154,7 @@ def build(
     )
     service.mount_asgi_app(web, path="/")
     service.add_asgi_middleware(ConnectionsMiddleware, connections=connections)
-    _guard(service, config, accounts=accounts, private=_private_texts(home, log))
+    _guard(service, config, home=home, accounts=accounts, private=_private_texts(home, log))
     service.add_asgi_middleware(AccessTrail, log=AccessLog(log, hashes), access_of=access_of)
     use_guarded_protocol()
     return service
@@ -176,7 +177,9 @@ def _connections(config: ServiceConfig) -> Connections:
     )
 
 
-def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: MappingOf[str, str]) -> None:
+def _guard(
+    service: Any, config: ServiceConfig, *, home: Path, accounts: Accounts, private: MappingOf[str, str]
+) -> None:
     """Add the middleware that a request passes before it reaches the service, the outermost first."""
     limits = config.limits
     guarded = partial(is_guarded, static_path=STATIC_PATH)
@@ -184,6 +187,7 @@ def _guard(service: Any, config: ServiceConfig, *, accounts: Accounts, private: 
     service.add_asgi_middleware(SecurityHeaders, static_path=STATIC_PATH)
     service.add_asgi_middleware(PlainErrors, private=private)
     service.add_asgi_middleware(UnambiguousHeaders)
+    service.add_asgi_middleware(SameHome, home=home, identity=first_identity(home))
     service.add_asgi_middleware(
         AccessControl,
         accounts=accounts,

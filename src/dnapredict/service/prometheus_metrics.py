@@ -103,6 +103,20 @@ def _background_figures() -> tuple[Any, Any]:
     )
 
 
+def note_lost_line() -> None:
+    """Count a line of the service's log that could not be written."""
+    with _MAKING:
+        lost = _lost_lines()
+    lost.inc()
+
+
+@cache
+def _lost_lines() -> Any:
+    from prometheus_client import Counter
+
+    return Counter("dnapredict_log_lines_lost", "Lines of the service's log that could not be written.")
+
+
 def exposition(state: MonitorState | None = None, *, today: datetime.date = datetime.date.min) -> bytes:
     """The metrics of all workers in Prometheus's text format, and those of the last monitor run.
 

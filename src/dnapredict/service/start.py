@@ -25,7 +25,7 @@ from dnapredict.data.mapping.pseudonyms import read_key
 from dnapredict.errors import StoreError, UsageError
 from dnapredict.service.auth.api_keys import KeyRing, mark_keys_made
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.service.readiness import require_answerable
+from dnapredict.service.readiness import IDENTITY_VARIABLE, named_identity, require_answerable
 
 Files = MappingOf[str, Path]
 
@@ -97,7 +97,9 @@ def serve(
         # Downloads are written to the temporary folder first; they contain patients' names if a team wants them.
         tempfile.tempdir = str(state)  # this process has asked for the temporary folder before
         os.environ.update(
-            _SILENCE | {HOME_VARIABLE: str(home.resolve()), "BENTOML_HOME": str(state), "TMPDIR": str(state)}
+            _SILENCE
+            | {HOME_VARIABLE: str(home.resolve()), IDENTITY_VARIABLE: named_identity(home)}
+            | {"BENTOML_HOME": str(state), "TMPDIR": str(state)}
         )
         importlib.import_module(_APP).run(host=host, port=port)
 

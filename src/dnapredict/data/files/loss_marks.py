@@ -4,15 +4,20 @@ The mark of `NAME` is the file `NAME.made` next to it. It is written after the f
 between leaves a file without a mark, as an earlier release does, and never a mark that accuses wrongly.
 
 The mark of a file that belongs to a list and is rewritten also counts the writes, as the file itself does: a file that
-counts fewer is an older copy. It is deleted with the list; a file of the home that stays has a mark of
+counts fewer is an older copy. The count is once more in `newest/lists/NAME.made`, since a folder `lists` that is put
+back brings its marks along. Both are deleted with the list; a file of the home that stays has a mark of
 `data.files.newest_marks`.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from dnapredict.data.files.atomic_write import write_once, write_private
+from dnapredict.data.files.newest_marks import FOLDER
+from dnapredict.errors import StoreError
 
 MADE: Final = ".made"
 _WRITES: Final = re.compile(r", writes: (\d{1,12})\n\Z")
@@ -49,9 +54,9 @@ def mark_writes(path: Path, writes: int, *, says: str) -> None:
 
 
 def marked_writes(path: Path) -> int:
-    """The number of writes in the mark of the file at `path`; 0 where it has none, as in an earlier release.
+    """The number of writes in the marks of the file at `path`; 0 where it has none, as in an earlier release.
 
-    It is read before the file: another process may write between the two.
+    They are read before the file: another process may write between the two.
     """
     return count_in(mark_of(path))
 
@@ -59,10 +64,27 @@ def marked_writes(path: Path) -> int:
 def write_count(mark: Path, writes: int, *, says: str) -> None:
     """As `mark_writes`, for a mark at a path of its own."""
     write_private(mark, f"{says}, writes: {writes}\n")
+    note_count(mark, writes)
+
+
+def note_count(mark: Path, writes: int) -> None:
+    """Write the count of `mark` into `newest` alone, as where the file and its mark are removed while the list stays.
+
+    A count that cannot be written fails nothing: an older one refuses nothing.
+    """
+    with contextlib.suppress(StoreError):
+        write_private(_second_of(mark), f"Writes, writes: {writes}\n", durable=False)
 
 
 def count_in(mark: Path) -> int:
-    """As `marked_writes`, for a mark at a path of its own."""
+    """As `marked_writes`, for a mark at a path of its own.
+
+    Without the mark itself the count in `newest` says nothing: a person removes the mark to accept an older copy.
+    """
+    return max(_count(mark), _count(_second_of(mark))) if mark.exists() else 0
+
+
+def _count(mark: Path) -> int:
     try:
         found = _WRITES.search(mark.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -70,16 +92,38 @@ def count_in(mark: Path) -> int:
     return 0 if found is None else int(found[1])
 
 
-def remove_with_mark(path: Path) -> bool:
-    """Delete the file at `path` with its mark; return whether it was there.
+def _second_of(mark: Path) -> Path:
+    return mark.parents[1] / FOLDER / mark.parent.name / mark.name
+
+
+def second_marks(folder: Path) -> Iterator[Path]:
+    """The counts in `newest` of the files that are, or were, in `folder`; drafts are left out."""
+    yield from sorted((folder.parent / FOLDER / folder.name).glob("[!.]*"))
+
+
+def remove_mark(mark: Path) -> None:
+    """Delete a mark, and the count in `newest`.
 
     Raises
     ------
     OSError
         If one of them cannot be deleted.
     """
-    # The mark first: if the process is killed in between, a file without a mark is left, and not a lost file.
-    mark_of(path).unlink(missing_ok=True)
+    # The mark first: without it the count says nothing.
+    mark.unlink(missing_ok=True)
+    _second_of(mark).unlink(missing_ok=True)
+
+
+def remove_with_mark(path: Path) -> bool:
+    """Delete the file at `path` with its marks; return whether it was there.
+
+    Raises
+    ------
+    OSError
+        If one of them cannot be deleted.
+    """
+    # The marks first: if the process is killed in between, a file without a mark is left, and not a lost file.
+    remove_mark(mark_of(path))
     try:
         path.unlink()
     except FileNotFoundError:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dnapredict.errors import DnapredictError, StoreError
+from dnapredict.config.home import require_home
+from dnapredict.errors import DnapredictError
 from dnapredict.service.home_checks import file_checks, record_checks, store_checks
 from dnapredict.service.home_checks.home_findings import HomeCheck, HomeFinding, found
 
 _FILES: Final = (
+    HomeCheck("links", file_checks.links),
     HomeCheck("permissions", file_checks.permissions),
     HomeCheck("interrupted writes", file_checks.leftovers),
 )
@@ -57,10 +59,9 @@ def examine(home: Path, database: str | None = None) -> Examination:
     Raises
     ------
     StoreError
-        If there is no home.
+        If the folder is no home.
     """
-    if not home.is_dir():
-        raise StoreError(f"{home}: there is no home. 'dnapredict train EXTRACT' makes one; name another with --home.")
+    require_home(home)
     if kinds := tuple(found(_KINDS, home, database)):
         return Examination(kinds)
     return Examination(tuple(_without_repetition(home, database)))
@@ -84,7 +85,7 @@ def mend(home: Path, database: str | None = None) -> Examination:
     Raises
     ------
     StoreError
-        If there is no home.
+        If the folder is no home.
     """
     before = examine(home, database)
     for finding in before.findings:

@@ -13,6 +13,7 @@ from typing import Final
 from dnapredict.data.files.drafts import DRAFT, REPLACED, is_abandoned, is_in_use
 from dnapredict.data.files.operating_system import has_permissions
 from dnapredict.data.files.temporary_folder import PREFIX as TEMPORARY
+from dnapredict.service.home_checks.home_files import unfollowed_links, walk
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding
 from dnapredict.worklist.follow_up.outcome_store import FOLDER as OUTCOMES
 
@@ -46,6 +47,14 @@ def special_files(home: Path, _database: str | None = None) -> Iterator[HomeFind
             continue
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             yield HomeFinding(_name(path, home), "is neither a file nor a folder.", "Remove it.")
+
+
+def links(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
+    """Links to folders whose files no check and no backup sees."""
+    for path in unfollowed_links(home):
+        problem = "is a link to a folder, which is neither checked nor backed up."
+        advice = "Put the folder in its place. Only a folder directly in the home may be a link, to a place outside."
+        yield HomeFinding(_name(path, home), problem, advice)
 
 
 def permissions(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
@@ -172,10 +181,8 @@ def _remove(path: Path) -> None:
 
 
 def _everything(home: Path, *, into_drafts: bool = True) -> Iterator[Path]:
-    """All files and folders of a home, in order; links are not followed."""
-    for folder, folders, files in os.walk(home):
-        folders.sort()
-        top = Path(folder)
+    """All files and folders of a home, in order."""
+    for top, folders, files in walk(home):
         yield from (top / name for name in sorted([*folders, *files]))
         if not into_drafts:
             folders[:] = [name for name in folders if not _is_draft(top / name)]

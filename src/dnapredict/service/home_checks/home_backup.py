@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from dnapredict import __version__
+from dnapredict.config.home import require_home
 from dnapredict.data.files.atomic_write import create_folder, private_folder, write_private
 from dnapredict.data.files.digests import file_sha256, sealed_json, unsealed_json
 from dnapredict.data.files.drafts import DRAFT
@@ -28,8 +29,9 @@ from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import DnapredictError, StoreError, UsageError
 from dnapredict.registry.decision_ledger import Decisions
 from dnapredict.service.auth import api_keys
+from dnapredict.service.home_checks.home_files import linked_folders, unfollowed_links, walk
 from dnapredict.service.log.scoring_log import ScoringLog
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import opt_outs_of
 from dnapredict.worklist.files.list_files import CONTACTS, UNSCORED
 from dnapredict.worklist.follow_up.outcome_store import MARK as OUTCOMES_MARK
 
@@ -76,11 +78,13 @@ def back_up(home: Path, target: Path) -> Backup:
     UsageError
         If `target` exists and is not empty, or lies in the home, or the home in it.
     StoreError
-        If there is no home, or a file cannot be read or written. An interrupted backup has no `backup.json`.
+        If the folder is no home, holds a link that leads nowhere or is not followed, or a file cannot be read or
+        written. An interrupted backup has no `backup.json`.
     """
-    if not home.is_dir():
-        raise StoreError(f"{home}: there is no home to back up. Name another with --home.")
-    _require_outside(target, home)
+    require_home(home)
+    for top in (home, *linked_folders(home)):
+        _require_outside(target, top)
+    _require_whole(home)
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
         raise UsageError(f"{target}: is not empty, and {_MAY_BE_INTERRUPTED} a new folder.")
     _require_empty(target)
@@ -163,7 +167,7 @@ def accepted(home: Path, database: str | None) -> Iterator[str]:
             log.close()
         yield f"The scoring log ends with entry {last.last:,}. Compare with what you kept: dnapredict log verify."
     with contextlib.suppress(DnapredictError):
-        stated = len(StatedOptOuts(home, lambda _kind, value: value).patients())
+        stated = len(opt_outs_of(home).patients())
         yield f"Opt-outs that lists stated: {stated:,}. Those stated later are lost: score the later lists again."
     with contextlib.suppress(DnapredictError):
         valid = [key.key_id for key in api_keys.all_keys(home) if key.revoked_at is None]
@@ -178,6 +182,17 @@ def _require_outside(target: Path, source: Path) -> None:
     whole, other = target.resolve(), source.resolve()
     if whole.is_relative_to(other) or other.is_relative_to(whole):
         raise UsageError(f"{target}: lies in {source}, or {source} in it. Name a folder outside.")
+
+
+def _require_whole(home: Path) -> None:
+    """Refuse links whose files would be missing from the backup."""
+    if linked := next(unfollowed_links(home), None):
+        raise StoreError(
+            f"{linked}: is a link to a folder, which a backup would leave out. Put the folder in its place."
+        )
+    paths = (top / name for top, folders, files in walk(home) for name in (*folders, *files))
+    if broken := next((path for path in paths if path.is_symlink() and not path.exists()), None):
+        raise StoreError(f"{broken}: is a link that leads nowhere. Restore its target, or remove it.")
 
 
 def _require_empty(target: Path) -> None:
@@ -267,9 +282,8 @@ def _paths_of(home: Path) -> list[str]:
 
 
 def _relative_paths(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix()
+    for top, _, files in walk(folder):
+        yield from ((top / name).relative_to(folder).as_posix() for name in files if (top / name).is_file())
 
 
 def _is_left_out(name: PurePosixPath, home: Path) -> bool:

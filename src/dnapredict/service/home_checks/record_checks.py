@@ -18,7 +18,7 @@ from dnapredict.service.auth.openid_people import OpenIdPeople
 from dnapredict.service.home_checks.home_findings import REPAIR, HomeFinding, finding_of
 from dnapredict.worklist.calls import assignments
 from dnapredict.worklist.calls.call_locks import CallLocks
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import opt_outs_of
 from dnapredict.worklist.files import contact_details, list_store, output_folders, unscored_rows
 from dnapredict.worklist.files.list_files import ASSIGNED, CONTACTS, UNSCORED, kept_list_ids, list_folder
 from dnapredict.worklist.files.worklist_files import WrittenWorklists
@@ -65,7 +65,7 @@ def lists(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
     sources = (list_store, contact_details, unscored_rows, assignments, output_folders)
     for message in (message for source in sources for message in source.damaged(home)):
         yield finding_of(message, home)
-    yield from _raised(home, StatedOptOuts(home, lambda _kind, value: value).patients)
+    yield from _raised(home, opt_outs_of(home).patients)
     yield from _orphans(home)
     locks, written = CallLocks(home), WrittenWorklists(home)
     if damage := locks.damage():
@@ -88,6 +88,10 @@ def _orphans(home: Path) -> Iterator[HomeFinding]:
                 continue
             problem = "belongs to a list that was deleted."
             yield HomeFinding(f"lists/{path.name}", problem, REPAIR, partial(path.unlink, missing_ok=True))
+    for path in list_store.left_counts(home):
+        problem = "is about a list that was deleted."
+        repair = partial(path.unlink, missing_ok=True)
+        yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, repair)
     for path in sorted((home / "uploads").glob("*.sealed")):
         if time.time() - path.stat().st_mtime > _SECONDS_OF_AN_UPLOAD:
             problem = "is an upload that nobody finished, and is past its half hour."

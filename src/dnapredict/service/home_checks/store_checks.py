@@ -21,7 +21,8 @@ from dnapredict.service.log.answer_entries import Hashes
 from dnapredict.service.log.scoring_log import ScoringLog
 from dnapredict.service.logged_contacts import LoggedContacts
 from dnapredict.worklist.calls.calls_database import UnusableError
-from dnapredict.worklist.calls.calls_ledger import LOG_SECRET, Ledger
+from dnapredict.worklist.calls.calls_ledger import Ledger
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET
 from dnapredict.worklist.calls.trial_register import FOLDER as TRIAL
 from dnapredict.worklist.calls.trial_register import verify_register
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore

@@ -4,15 +4,21 @@ Libraries log the values at fault: BentoML writes a traceback for every bad requ
 quote the cell. Only the type and code line of their exceptions are logged, and the template of their warnings.
 """
 
+import contextlib
 import logging
+import sys
+import time
 import traceback
 from types import TracebackType
 from typing import Final
 
 from pydantic import ValidationError
 
+from dnapredict.service.prometheus_metrics import note_lost_line
+
 _OURS: Final = "dnapredict"
 _LOGGERS: Final = ("", "bentoml", "uvicorn.error", "circus")
+_SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
 
 
 class LogRedaction(logging.Filter):
@@ -33,12 +39,32 @@ class LogRedaction(logging.Filter):
         return True
 
 
+class LostLines:
+    """Counts the lines that a handler could not write, such as on a full disk, and says so without their text.
+
+    Python would print the arguments of the line, and the exception during which it was written, with its text.
+    """
+
+    def __init__(self) -> None:
+        """Complain at the first such line, and then once a minute."""
+        self._next_at = 0.0
+
+    def __call__(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - its text is not printed
+        """Take the record that was not written, while its exception is handled."""
+        note_lost_line()
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + _SECONDS_BETWEEN_COMPLAINTS
+            with contextlib.suppress(OSError, ValueError):  # standard error may be full or closed as well
+                sys.stderr.write(f"The service's log cannot be written ({_name(sys.exc_info()[0])}).\n")
+
+
 def redact_logs() -> None:
     """Install the filter for everything that this process logs, including warnings."""
     redaction = LogRedaction()
     for name in _LOGGERS:
         for handler in logging.getLogger(name).handlers:
             handler.addFilter(redaction)
+            handler.handleError = LostLines()  # type: ignore[method-assign]
     logging.captureWarnings(True)
     logging.getLogger(_OURS).setLevel(logging.INFO)
 

@@ -231,6 +231,7 @@ def remove_lists(home: Path, retention: Retention, log: ScoringLog | None = None
     removed = list_store.remove_older(home, time.time() - retention.list_days * _SECONDS_A_DAY)
     contact_details.remove_due(home)
     list_store.remove_unscored(home, datetime.datetime.now(datetime.UTC))
+    list_store.remove_left_counts(home)
     idle = _idle(list_store.kept_files(home)[retention.lists :], log)
     return removed + sum(map(_remove, idle))
 

@@ -28,6 +28,7 @@ _SENT_ONCE: Final = (
     "transfer-encoding",
 )
 _TWO_LENGTHS: Final = "The request has both Content-Length and Transfer-Encoding: send one of them."
+_NO_CODING: Final = "HTTP/1.0 has no Transfer-Encoding: send the Content-Length."
 _REPEATED_KEY: Final = "The request holds a key twice in one JSON object."
 _NO_JSON: Final = "The request is not valid JSON."
 _JSON: Final = "application/json"
@@ -37,7 +38,7 @@ _READ_AT_ONCE: Final = 65_536
 
 @dataclass(frozen=True)
 class UnambiguousHeaders:
-    """Answer 400 to a request with two lengths, or with a header repeated that decides something.
+    """Answer 400 to a request with two lengths, a transfer coding that its HTTP lacks, or a deciding header repeated.
 
     RFC 9112 lets a server ignore `Content-Length` beside `Transfer-Encoding`. It is refused here, since a proxy may
     have used the other one.
@@ -47,7 +48,7 @@ class UnambiguousHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        sentence = _ambiguity(scope["headers"]) if scope["type"] == "http" else ""
+        sentence = _ambiguity(scope["headers"], scope.get("http_version", "")) if scope["type"] == "http" else ""
         if not sentence:
             await self.app(scope, receive, send)
             return
@@ -55,10 +56,12 @@ class UnambiguousHeaders:
         await json_error(400, sentence, headers={"connection": "close"})(scope, receive, send)
 
 
-def _ambiguity(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def _ambiguity(headers: Iterable[tuple[bytes, bytes]], version: str) -> str:
     counts = Counter(name.decode("latin-1").lower() for name, _ in headers)
     if counts["content-length"] and counts["transfer-encoding"]:
         return _TWO_LENGTHS
+    if version == "1.0" and counts["transfer-encoding"]:  # RFC 9112, 6.1: a proxy of 1.0 does not know where it ends
+        return _NO_CODING
     repeated = next((name for name in _SENT_ONCE if counts[name] > 1), "")
     return f"The request has the header {repeated} more than once." if repeated else ""
 

@@ -48,11 +48,9 @@ from dnapredict.worklist.calls.known_contacts import (
     recorded_events,
 )
 from dnapredict.worklist.calls.recorded_calls import CallRecords, RecordedCall
-from dnapredict.worklist.calls.stated_opt_outs import StatedOptOuts
+from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET, StatedOptOuts
 
 _CALLS_SECRET: Final = Path("lists") / "calls.secret"
-LOG_SECRET: Final = Path("scoring-log.secret")
-"""The file of a home with the secret with which appointments and patients are hashed in its scoring log."""
 
 # Kept for so many days after the call was due or the appointment was listed.
 _KEPT_DAYS: Final = 400

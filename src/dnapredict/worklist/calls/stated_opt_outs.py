@@ -1,7 +1,8 @@
 """Opt-outs from the column `opt_out` of a list, stored for later lists.
 
 A later list may have no such column, and the patient still does not wish to be called. `lists/opt-outs.json` holds a
-keyed hash of each patient and the day of the list, and counts its writes, so that an older copy is refused. A row of
+keyed hash of each patient and the day of the list, and counts its writes, so that an older copy is refused. It holds
+what tells its key too, since none of its patients would be recognised in the file of another home. A row of
 the patient with "no" in that column, or the outcome "Wishes to be called again", removes the opt-out; an empty cell
 changes nothing.
 """
@@ -17,13 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dnapredict.data.files.atomic_write import write_private
-from dnapredict.data.files.digests import PATIENT, sealed_json, unsealed_json
+from dnapredict.data.files.digests import PATIENT, keyed_hash, read_secret, sealed_json, unsealed_json
 from dnapredict.data.files.file_lock import locked
 from dnapredict.data.files.loss_marks import is_lost, loss_message, mark_made
 from dnapredict.data.files.newest_marks import NewestMark, NewestState
 from dnapredict.data.system_clock import utc_now
 from dnapredict.errors import StoreError
 
+LOG_SECRET: Final = Path("scoring-log.secret")
+"""The file of a home with the secret with which appointments and patients are hashed in its scoring log."""
 _FILE: Final = Path("lists") / "opt-outs.json"
 _LOCK: Final = "opt-outs.lock"
 _WHAT: Final = "the file of those who asked not to be called"
@@ -40,10 +43,14 @@ _Days = Mapping[str, str]
 
 @dataclass(frozen=True)
 class _Stated:
-    """The content of the file: the day of each opt-out, and the number of writes; 0 in one of an earlier release."""
+    """The content of the file: the day of each opt-out, and the number of writes; 0 in one of an earlier release.
+
+    `check` is the hash of a constant by the key of the patients' hashes; "" in one of an earlier release.
+    """
 
     patients: _Days
     writes: int
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ class StatedOptOuts:
             kept = {each: day for each, day in stated.patients.items() if each not in not_out}
             changed = {**dict.fromkeys(sorted(out), today), **kept}
             writes = max(stated.writes, 0 if newest is None else newest.number) + 1
-            write_private(path, sealed_json(json.dumps({"writes": writes, "patients": changed})))
+            content = {"writes": writes, "check": self._check(), "patients": changed}
+            write_private(path, sealed_json(json.dumps(content)))
             mark_made(path)
             self._mark.note(NewestState(number=writes))
 
@@ -128,7 +136,15 @@ class StatedOptOuts:
         stated = self._stated()
         if newest is not None and 0 <= stated.writes < newest.number:
             raise self._mark.older(str(self.home / _FILE))
+        if stated.check and stated.check != self._check():
+            raise StoreError(
+                f"{self.home / _FILE}: is of another home, or {LOG_SECRET} is: it is not known who of a list asked not "
+                "to be called. Restore both from one backup."
+            )
         return stated.patients
+
+    def _check(self) -> str:
+        return self.hashed("secret", "check")
 
     def _stated(self) -> _Stated:
         path = self.home / _FILE
@@ -141,6 +157,11 @@ class StatedOptOuts:
         except OSError as error:  # not as if nobody had opted out
             raise StoreError(f"{path}: cannot be read ({type(error).__name__}).") from None
         return _patients(path, (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+def opt_outs_of(home: Path) -> StatedOptOuts:
+    """The stated opt-outs of a home, to be read or checked; its secret is read where it is needed, and never made."""
+    return StatedOptOuts(home, lambda kind, value: keyed_hash(read_secret(home / LOG_SECRET), kind, value))
 
 
 def _saying(patients: pa.ChunkedArray, is_said: pa.ChunkedArray) -> frozenset[str]:
@@ -156,7 +177,7 @@ def _patients(path: Path, _: tuple[int, int, int]) -> _Stated:
     """Read again only after the file was written."""
     try:
         read = json.loads(unsealed_json(path.read_bytes()) or b"")
-        return _Stated(read["patients"], int(read.get("writes", 0)))
+        return _Stated(read["patients"], int(read.get("writes", 0)), str(read.get("check", "")))
     except (OSError, ValueError, KeyError, TypeError):
         raise StoreError(
             f"{path}: is damaged, so that it is not known who asked not to be called. Restore it from a backup; if "

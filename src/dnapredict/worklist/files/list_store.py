@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from dnapredict.data.files.atomic_write import write_atomically, write_private
 from dnapredict.data.files.digests import UNSEALED, is_intact, seal
-from dnapredict.data.files.loss_marks import count_in, mark_of, remove_with_mark, write_count
+from dnapredict.data.files.loss_marks import count_in, mark_of, remove_mark, remove_with_mark, second_marks, write_count
 from dnapredict.errors import StoreError
 from dnapredict.worklist.files.kept_list import Heading, KeptList, all_begun
 from dnapredict.worklist.files.latest_list import latest, latest_file, readable_latest, save_latest
@@ -248,7 +248,7 @@ def forget(path: Path) -> None:
         If it is there and cannot be removed, or is not there.
     """
     # The marker first: if the process is killed in between, a list without a marker is left, and not a lost list.
-    marker_of(path).unlink(missing_ok=True)
+    remove_mark(marker_of(path))
     for ending in (CONTACTS, UNSCORED, ASSIGNED):
         remove_with_mark(path.with_suffix(ending))
     path.unlink()
@@ -289,6 +289,21 @@ def remove_unscored(home: Path, now: datetime.datetime) -> None:
             is_old = now.timestamp() - written.stat().st_mtime > _SECONDS_UNSCORED
             if not path.exists() or (is_over(path, now) and (is_old or _has_scored(path))):
                 remove_with_mark(rows)
+
+
+def left_counts(home: Path) -> list[Path]:
+    """The counts in `newest` of lists that are gone: a process was killed, or a person deleted the files of a list."""
+    # The counts first: each is written after its list.
+    counts = list(second_marks(list_folder(home)))
+    ids = {path.stem for path in list_folder(home).glob("*") if path.suffix in (".parquet", MARKER)}
+    return [path for path in counts if path.name.partition(".")[0] not in ids]
+
+
+def remove_left_counts(home: Path) -> None:
+    """Delete the counts of `left_counts`."""
+    for path in left_counts(home):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _has_scored(path: Path) -> bool:

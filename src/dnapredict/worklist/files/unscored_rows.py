@@ -21,7 +21,14 @@ from dnapredict.data.contract.columns import CONTACT_NAMES, NAMES
 from dnapredict.data.files.atomic_write import write_atomically
 from dnapredict.data.files.digests import read_or_make, read_secret
 from dnapredict.data.files.encryption import decrypt, encrypt
-from dnapredict.data.files.loss_marks import is_lost, mark_of, mark_writes, marked_writes, remove_with_mark
+from dnapredict.data.files.loss_marks import (
+    is_lost,
+    mark_of,
+    mark_writes,
+    marked_writes,
+    note_count,
+    remove_with_mark,
+)
 from dnapredict.data.mapping.apply_mapping import contract_name
 from dnapredict.data.readers.csv_dialect import ROW_FAULT, ROW_NUMBER
 from dnapredict.errors import StoreError
@@ -90,10 +97,11 @@ def keep(home: Path, list_id: str, unscored: UnscoredRows) -> None:
         If the home cannot be written to.
     """
     path = unscored_file(home, list_id)
-    if not unscored.rows:
-        remove_with_mark(path)
-        return
     writes = 1 + max(_writes(home, path), marked_writes(path))
+    if not unscored.rows:
+        if remove_with_mark(path):
+            note_count(mark_of(path), writes)  # the list stays: the file and its mark may be put back
+        return
     content = {
         "writes": writes,
         "columns": unscored.columns,

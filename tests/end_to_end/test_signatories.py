@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 
 from dnapredict.config.loading import shipped
 from dnapredict.errors import ModelError

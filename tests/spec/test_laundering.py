@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy

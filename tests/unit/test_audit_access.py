@@ -28,6 +28,8 @@ from dnapredict.pipeline import access_inputs
 from dnapredict.worklist.calls.calls_ledger import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
     "list.parquet", "b" * 64, (datetime.date(2025, 1, 1), datetime.date(2025, 12, 31)), "c" * 40, True

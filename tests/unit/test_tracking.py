@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 from tests.unit.risk_worlds import CONFIG, FACTORS, world
 from tests.unit.test_risk_artefact import PROVENANCE
 

@@ -5,9 +5,9 @@ import math
 import hypothesis
 
 ALL = 100
-PART = 40
+PART = 30
 
 
 def examples(number: int) -> int:
-    """So many examples, or with `--part` 40 of 100 of them; `conftest` loads the profile that says so."""
+    """So many examples, or with `--part` 30 of 100 of them; `conftest` loads the profile that says so."""
     return math.ceil(number * hypothesis.settings.default.max_examples / ALL)

@@ -1,13 +1,15 @@
 """Charts that are not drawn, which takes longer than most of the audit or training that they belong to."""
 
 import html
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-# Each module that draws, by the name under which it knows `chart_of`. Those that nobody has imported yet draw.
+# Each module that knows `chart_of`. Where the command line is tested, all are imported first; otherwise those that
+# nobody has imported yet draw, as it takes seconds to import them.
 _OF_PAGES = (
     "dnapredict.fairness.access.access_charts",
     "dnapredict.fairness.report.charts",
@@ -41,6 +43,9 @@ def charts_drawn(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _replace(patch: pytest.MonkeyPatch) -> None:
+    if "dnapredict.cli" in sys.modules:
+        for module in (*_OF_PAGES, _OF_TRAININGS):
+            importlib.import_module(module)
     for module in filter(None, map(sys.modules.get, _OF_PAGES)):
         patch.setattr(module, "chart_of", _undrawn)
     if _OF_TRAININGS in sys.modules:

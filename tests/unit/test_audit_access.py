@@ -131,6 +131,7 @@ def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: 
     assert "declined to say 10 in 100" in said["Whom can we not see?"]
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("share", "sentence", "title"),
     [

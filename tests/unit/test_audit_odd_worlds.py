@@ -157,6 +157,7 @@ def test_a_forecast_is_not_said_to_know_the_outcome():
     assert KNOWS_THE_OUTCOME not in str(result.gates)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("gap", [1e-12, 0.5, 0.999999])
 def test_limits_as_loose_or_tight_as_a_policy_may_have_them_are_judged(gap: float, tmp_path: Path):
     """At 0.5 and above was ValueError: a group reached by nobody is within the limit."""

@@ -151,6 +151,7 @@ def failed(counts: AuditCounts) -> set[tuple[str, str]]:
     return {(check.grouping, check.group.code) for check in failed if check.grouping != "all"}
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(("seed", "under_scored"), [(0, None), (1, None), (2, "J")])
 def test_the_verdict_of_a_trusts_place_is_that_of_all_its_gates(seed: int, under_scored: str | None):
     """A place leaves out what cannot change its verdict; it is small trusts whose strict label turns verdicts."""

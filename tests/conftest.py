@@ -30,10 +30,9 @@ hypothesis.settings.load_profile("all")
 # far; the next two need no trained model, so that they are tested while one process trains it for all
 # (`end_to_end/conftest`).
 LONG = (
-    "browser/test_clerk_week_by_mode",
+    "end_to_end/test_spark",
     "spec/test_laundering",
     "unit/test_audit_attack_pairs",
-    "end_to_end/test_spark",
     "browser/",
     "end_to_end/",
     "service/test_connections",

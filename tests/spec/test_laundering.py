@@ -31,7 +31,9 @@ from dnapredict.synthetic.simulation import simulate
 
 ALLOWED = "ALLOWED"
 QUICK = ModelSettings(max_rounds=60, patience=20, learning_rate=0.2)
-POLICY = load(shipped("fairness/policy.toml"), Policy)
+SHIPPED = load(shipped("fairness/policy.toml"), Policy)
+# Which numbers a report hides is not asked here, and to find them takes half of the time of an audit.
+POLICY = SHIPPED.model_copy(update={"disclosure": SHIPPED.disclosure.model_copy(update={"suppress_below": 0})})
 
 
 def with_known(policy: Policy, fail_known: float) -> Policy:

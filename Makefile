@@ -3,7 +3,7 @@
 #
 #   make demo     train, audit and promote a model; a quarter of calls with a trial; all on made-up patients
 #   make test     test every promise; tables of many cases in part
-#   make test-thorough   test every case as well, as before a release; about twice as long
+#   make test-thorough   test every case as well, as before a release; takes far longer
 #   make check    format, lint, types and layers
 #   make bench    measure each claim of speed; writes benchmarks/out/
 #   make sbom     write what each lock installs, with hashes, as CycloneDX: build/sbom/*.cdx.json

@@ -6,10 +6,13 @@ import os
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.examples import ALL, PART
+from tests.undrawn_charts import charts_drawn, charts_undrawn
 
 os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
@@ -18,18 +21,18 @@ os.environ.update(
     MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
 )
 # Shared machines are slow at times: an example that takes long is no failure, a wrong one is.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+IN_CI = {"derandomize": True, "print_blob": True} if os.environ.get("CI") else {}
+hypothesis.settings.register_profile("all", deadline=None, max_examples=ALL, **IN_CI)
+hypothesis.settings.register_profile("part", deadline=None, max_examples=PART, **IN_CI)
+hypothesis.settings.load_profile("all")
 
 # Of several processes none should begin a long file when the others have finished. The first one takes longest by
 # far; the next two need no trained model, so that they are tested while one process trains it for all
 # (`end_to_end/conftest`).
 LONG = (
-    "browser/test_clerk_week_by_mode",
+    "end_to_end/test_spark",
     "spec/test_laundering",
     "unit/test_audit_attack_pairs",
-    "end_to_end/test_spark",
     "browser/",
     "end_to_end/",
     "service/test_connections",
@@ -65,6 +68,12 @@ def _is_local(host: str) -> bool:
 sys.addaudithook(_stay_on_this_machine)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the tests are imported, which ask `examples` how many they try."""
+    if config.option.part:
+        hypothesis.settings.load_profile("part")
+
+
 def pytest_collection_finish() -> None:
     """Collect garbage less often, and not among what collecting the tests has loaded: a tenth of the whole time."""
     gc.collect()
@@ -81,7 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
         action="store_true",
-        help="leave out tests marked thorough, and all but some cases of tests marked cases (make test)",
+        help="leave out tests marked thorough, and some of the cases and examples of others (make test)",
     )
 
 
@@ -108,7 +117,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def _part(items: list[pytest.Item]) -> set[pytest.Item]:
-    """All tests but those marked `thorough`, and of each that is marked `cases(n)` n of its cases, evenly spread."""
+    """Each promise at least once, at the cheapest place where it can fail; further cases of a rule are for all tests.
+
+    That is all tests but those marked `thorough`, and of each that is marked `cases(n)` n of its cases, evenly spread.
+    """
     tests = defaultdict(list)
     for item in items:
         if not item.get_closest_marker("thorough"):
@@ -131,6 +143,20 @@ def _place_among_long(name: str) -> int:
 def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A home set in the shell of whoever runs the tests is not read or written."""
     monkeypatch.delenv("DNAPREDICT_HOME", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undrawn() -> Iterator[pytest.MonkeyPatch]:
+    """Charts are drawn only where a test asks for it: where they are looked at, as bytes or in a browser."""
+    with charts_undrawn() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def drawn(undrawn: pytest.MonkeyPatch) -> Iterator[None]:
+    """Charts are drawn as they are for a person, for the tests of a file (`pytest.mark.usefixtures`)."""
+    with charts_drawn(undrawn):
+        yield
 
 
 @pytest.fixture(scope="session")

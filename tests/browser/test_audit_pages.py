@@ -19,6 +19,8 @@ from dnapredict.fairness.access import assess
 from dnapredict.fairness.access import write as write_access
 from dnapredict.fairness.extra_outputs import BROWSER
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 WCAG = {
     "runOnly": {

@@ -15,6 +15,8 @@ from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
 from dnapredict.fairness import AuditData, ReportContext, run, write
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 WCAG = {
     "runOnly": {
         "type": "tag",

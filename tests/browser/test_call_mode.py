@@ -163,6 +163,7 @@ def test_the_patient_and_the_number_are_in_sight_without_scrolling(clerk: Page, 
         assert is_in_sight(clerk, each)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("width", [320, 390, 640, 1280])
 def test_axe_finds_nothing_and_nothing_is_cut_off(browser: Browser, desk: Running, width: int) -> None:
     context = browser.new_context(base_url=desk.address, viewport={"width": width, "height": 800})

@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -25,13 +24,14 @@ MOST = ContactDetails(
 )
 
 
-@pytest.fixture
-def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    home = tmp_path_factory.mktemp("home")
     kept = KeptList.new(worklist(400), name="outpatients-week-49.xlsx", model_version="7", synthetic=True)
-    list_store.keep(tmp_path, kept)
+    list_store.keep(home, kept)
     list_id = kept.heading.list_id
-    contact_details.keep(tmp_path, list_id, dict.fromkeys(range(1, 41), MOST), datetime.date(2099, 1, 1))
-    with running(tmp_path, settings=ONE_WORKER) as service:
+    contact_details.keep(home, list_id, dict.fromkeys(range(1, 41), MOST), datetime.date(2099, 1, 1))
+    with running(home, settings=ONE_WORKER) as service:
         context = browser.new_context(base_url=service.address, viewport={"width": WIDTH, "height": HEIGHT})
         page = context.new_page()
         page.emulate_media(media="print")

@@ -21,7 +21,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.number_columns import misaligned_headings
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
@@ -279,12 +279,13 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     }
     expect.set_options(timeout=PATIENTLY)
     # A request that waits for the processor is not too long a request.
-    with running(home, settings="[limits]\nseconds_to_answer = 600\n") as service:
+    with running(home, settings=ONE_WORKER + "[limits]\nseconds_to_answer = 600\n") as service:
         yield Desk(browser, service, keys)
     expect.set_options(timeout=5_000)
 
 
-@pytest.mark.cases(2)
+# The other modes of one step each: test_page_journey (without JavaScript, by keyboard, at every width), test_call_mode.
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("mode", modes(), ids=lambda mode: mode["mode"])
 def test_a_week_of_calls(desk: Desk, tmp_path: Path, mode: Mapping[str, str]) -> None:
     ada, ben = desk.clerk(mode, "Ada Okafor"), desk.clerk(mode, "Ben Ali")

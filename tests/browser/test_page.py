@@ -104,6 +104,7 @@ def test_the_question_before_a_list_is_deleted_can_be_read_and_answered_with_no(
     expect(page.get_by_role("link", name="Delete this list")).to_be_visible()
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_it_fits_a_telephone_and_a_screen_zoomed_to_twice_the_size(page: Page, address: str) -> None:
     page.goto(address)

@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.call_outcomes import OFFERED_WORDS
@@ -54,7 +54,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     keys = {team: key("booking team", team) for team in TEAMS}
     other = key("Eye clinic desk", "two clerks")
-    with running(home) as service:
+    with running(home, settings=ONE_WORKER) as service:  # test_clerk_week has several
         yield Desk(browser, service, keys, other)
 
 
@@ -262,15 +262,24 @@ def test_what_went_wrong_is_said_where_it_can_be_put_right(desk: Desk, tmp_path:
         expect(page.get_by_role("row").nth(7).get_by_role("combobox")).to_be_focused()
 
 
-def test_a_list_of_a_hundred_pages_and_long_clinic_names_is_worked_at_every_width(desk: Desk, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def long_list(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The whole of a list of 6,000, without a script."""
     with desk.a_clerk(script=False) as page:
         sign_in(page, desk.keys["long list"])
-        page.get_by_label("A list of appointments").set_input_files(long_week(tmp_path))
+        page.get_by_label("A list of appointments").set_input_files(long_week(tmp_path_factory.mktemp("long")))
         page.get_by_role("button", name="Score this list").click()
         page.get_by_role("link", name="Whole list (6,000)").click()
-        for row, width in enumerate((320, 390, 640, 800, 1024, 1280), start=1):
-            page.set_viewport_size({"width": width, "height": 700})
-            work_one_page(page, row=row, width=width)
+        yield page
+
+
+@pytest.mark.cases(3)
+@pytest.mark.parametrize(("row", "width"), list(enumerate((320, 390, 640, 800, 1024, 1280), start=1)))
+def test_a_list_of_a_hundred_pages_and_long_clinic_names_is_worked_at_every_width(
+    long_list: Page, row: int, width: int
+) -> None:
+    long_list.set_viewport_size({"width": width, "height": 700})
+    work_one_page(long_list, row=row, width=width)
 
 
 def work_one_page(page: Page, *, row: int, width: int) -> None:

@@ -24,6 +24,8 @@ from dnapredict.worklist.files import latest_list, list_store
 from dnapredict.worklist.files.kept_list import KeptList
 from dnapredict.worklist.files.withheld_risks import without_uncalled_risks
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 # Of the 120 patients the first 12 are called.
 CALLED, UNCALLED = "APT-0001", "APT-0013"
 WIDTHS = (320, 390, 1280)
@@ -129,12 +131,14 @@ def test_a_clerk_opens_and_records_a_row_without_a_call(signed_in: Open, desk: T
     expect(page.get_by_role("status")).to_contain_text("No answer")
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_on_a_list_of_a_trial(signed_in: Open, desk: TrialDesk, width: int) -> None:
     page = signed_in(f"/lists/{desk.list_id}?show=all", role=StaffRole.CLERK, width=width)
     assert_sound(page, width)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_reviewer_reads_the_alarm_and_the_page_of_the_monitor(signed_in: Open, width: int) -> None:
     page = signed_in("/model", role=StaffRole.REVIEWER, width=width)
@@ -147,6 +151,7 @@ def test_a_reviewer_reads_the_alarm_and_the_page_of_the_monitor(signed_in: Open,
     assert_sound(page, width)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_clerk_reads_one_sentence_about_the_alarm_and_the_claim_of_the_trial(signed_in: Open, width: int) -> None:
     page = signed_in("/model", role=StaffRole.CLERK, width=width)

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.service.auth import api_keys
 from dnapredict.service.auth.staff import StaffRole
@@ -31,11 +31,11 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         team = "North" if script else "South"
         keys[script] = api_keys.create_personal(home, name="Ada Okafor", team=team, role=StaffRole.CLERK).token
         api_keys.create_personal(home, name="Ben Ali", team=team, role=StaffRole.CLERK)
-    with running(home) as service:
+    with running(home, settings=ONE_WORKER) as service:
         yield service, keys
 
 
-@pytest.fixture(params=[True, False], ids=["with a script", "without a script"])
+@pytest.fixture(params=[False, True], ids=["without a script", "with a script"])
 def signed_in(
     browser: Browser, desk: tuple[Running, dict[bool, str]], request: pytest.FixtureRequest
 ) -> Iterator[tuple[Page, bool]]:
@@ -70,6 +70,7 @@ def look(page: Page, *, script: bool, is_new: bool = False) -> None:
         assert not is_new or [each["id"] for each in Axe().run(page).response["violations"]] == []
 
 
+@pytest.mark.cases(1)  # with a script: test_clerk_week_by_mode
 def test_a_week_with_a_hospitals_own_columns(signed_in: tuple[Page, bool], tmp_path: Path) -> None:
     clerk, script = signed_in
     monday, tuesday = tmp_path / "monday.csv", tmp_path / "tuesday.csv"

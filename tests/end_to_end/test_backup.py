@@ -1,5 +1,6 @@
 """`dnapredict backup` of a home in use, and `dnapredict restore` elsewhere: the same bytes; it scores and serves."""
 
+import os
 import re
 import shutil
 import signal
@@ -40,7 +41,7 @@ def home(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_use(home: Path) -> Iterator[list[str]]:
     """Another process writes the log, a list and keys while the block runs; yields its acknowledged entries."""
     program = (
-        "import sys, datetime; from pathlib import Path\n"
+        "import sys, time; from pathlib import Path\n"
         "from tests.service.test_log_databases import row\n"
         "from dnapredict.data.files.atomic_write import write_private\n"
         "from dnapredict.service.auth import api_keys\n"
@@ -51,6 +52,7 @@ def in_use(home: Path) -> Iterator[list[str]]:
         "    write_private(home / 'lists' / 'written-in-use.json', str(number), durable=False)\n"
         "    made = api_keys.create(home, name='x', scopes=(api_keys.KeyScope.LIST,)) if number % 50 == 0 else None\n"
         "    made and api_keys.revoke(home, made.key.key_id)\n"
+        "    time.sleep(0.005)\n"  # the backup needs a processor too
     )
     command = [sys.executable, "-c", program, str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as writer:
@@ -107,7 +109,10 @@ def served(home: Path, token: str, weekly: Path) -> int:
     port = free_port()
     command = [sys.executable, "-m", "dnapredict.cli", "serve", "--home", str(home), "--port", str(port)]
     body = {"appointments": as_requests(pq.read_table(weekly).slice(0, 2))}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as service:
+    settings = home.with_name("service.toml")
+    settings.write_text("workers = 1\n")
+    environment = os.environ | {"DNAPREDICT_SERVICE": str(settings)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as service:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 wait_until_ready(client)

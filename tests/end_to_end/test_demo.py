@@ -16,7 +16,7 @@ from dnapredict.worklist.files import list_store
 from dnapredict.worklist.follow_up.outcome_store import OutcomeStore
 from dnapredict.worklist.plan.working_days import local_today
 
-APPOINTMENTS = 50_000
+APPOINTMENTS = 25_000
 
 
 @dataclass

@@ -64,7 +64,7 @@ def store_of(home: Path) -> Path:
     return home / "history" / name
 
 
-@pytest.mark.cases(3)
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_every_file_that_a_score_rests_on_is_refused_when_it_is_damaged(
     trust: Trust, tmp_path: Path, twenty: pa.Table, damage: str

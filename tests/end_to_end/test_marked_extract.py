@@ -28,6 +28,8 @@ from tests.nasty_lists import MARK
 
 from dnapredict.config.loading import shipped
 
+pytestmark = pytest.mark.usefixtures("drawn")  # a chart could name a group by a value
+
 # "as sent": it must be there, or the search would find nothing anywhere. The worked list is what a team works on
 # (`lists/`, and the file of `score`), the history what `score` looks patients and areas up in, and the outcome store
 # keeps groups, which trials and audits compare, by hashes of appointments and patients. `elsewhere` is everything that

@@ -242,6 +242,7 @@ def test_mlflows_scoring_server_takes_contract_rows(shared: Shared, tmp_path: Pa
 
 
 @needs_spark
+@pytest.mark.thorough  # test_seven_doors_give_equal_risks of test_spark_platforms
 def test_spark_udf_takes_contract_rows(shared: Shared, tmp_path: Path):
     import mlflow
     from pyspark.sql.functions import struct

@@ -5,6 +5,9 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.usefixtures("drawn")
 
 
 def test_the_model_in_use_is_watched_since_its_test_period(dnapredict, trust, tmp_path):

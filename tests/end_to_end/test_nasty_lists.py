@@ -70,7 +70,7 @@ def test_what_is_no_list_is_refused_with_the_reason(case: Case, workspace: Works
     require_quiet(case, str(refusal.value))
 
 
-@pytest.mark.cases(60)
+@pytest.mark.cases(40)
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=lambda case: case.name)
 def test_every_row_is_accounted_for_exactly_once(case: Case, workspace: Workspace, tmp_path: Path):
     told: list[str] = []
@@ -118,6 +118,7 @@ def test_a_scored_list_holds_every_row_once_and_no_value_but_the_id(
     assert MARK not in "".join(beside)
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("name", IN_A_PROCESS)
 def test_a_process_of_its_own_ends_alike(name: str, tmp_path: Path):
     case = BY_NAME[name]

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import SIGNED
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 from tests.unit.test_public_api import LikePolars
 
 import dnapredict as dp

@@ -37,7 +37,9 @@ def scored(trust: Trust, dnapredict, tmp_path_factory):
 
 def test_the_service_gives_the_numbers_of_the_file_with_no_more_packages_than_it_needs(trust, scored, tmp_path):
     asked = as_requests(pq.read_table(trust.weekly))
-    answer = post(trust, {"appointments": asked, "reasons": True}, environment=serving_only(tmp_path))
+    (tmp_path / "service.toml").write_text("workers = 1\n")
+    environment = serving_only(tmp_path) | {"DNAPREDICT_SERVICE": str(tmp_path / "service.toml")}
+    answer = post(trust, {"appointments": asked, "reasons": True}, environment=environment)
     assert len(answer["results"]) == len(asked)
     for result in answer["results"]:
         row = scored[result["appointment_id"]]

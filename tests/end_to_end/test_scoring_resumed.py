@@ -24,13 +24,13 @@ from dnapredict.worklist import batch
 from dnapredict.worklist.checkpoints import Staging, remove_abandoned, staged
 from dnapredict.worklist.predictions import PREDICTION_SCHEMA
 
-# Parts of 500 rows, so that there is a moment between any two of them.
+# Parts of 250 rows, so that there is a moment between any two of them.
 RUN = """
 import sys
 from pathlib import Path
 from dnapredict import pipeline
 from dnapredict.worklist import batch
-batch.PART_ROWS = 500
+batch.PART_ROWS = 250
 path, out, home = map(Path, sys.argv[1:])
 tell = lambda done, of: print(done, flush=True) if of else None
 pipeline.score_list(path, out=out, home=home, progress=tell)
@@ -39,8 +39,8 @@ pipeline.score_list(path, out=out, home=home, progress=tell)
 
 @pytest.fixture(scope="module")
 def long_list(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """6,000 appointments, some with an outcome that the history does not hold, some refused."""
-    table = pq.read_table(trust.extract).slice(30_000, 6_000)
+    """3,000 appointments, some with an outcome that the history does not hold, some refused."""
+    table = pq.read_table(trust.extract).slice(30_000, 3_000)
     out = tmp_path_factory.mktemp("long") / "long.parquet"
     pq.write_table(pa.concat_tables([table, table.slice(0, 30)]), out)
     return out
@@ -79,13 +79,13 @@ def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(
         if not killed(chance.uniform(0, 1.2), long_list, out, trust.home):
             break
         assert not out.exists() or out.read_bytes() == undisturbed.read_bytes()
-    monkeypatch.setattr(batch, "PART_ROWS", 500)
+    monkeypatch.setattr(batch, "PART_ROWS", 250)
     pipeline.score_list(long_list, out=out, home=trust.home)
     assert out.read_bytes() == undisturbed.read_bytes()
     assert hidden(tmp_path) == []
 
 
-def interrupted(trust: Trust, path: Path, out: Path, *, at: int = 3_000) -> None:
+def interrupted(trust: Trust, path: Path, out: Path, *, at: int = 1_500) -> None:
     """Stop as Ctrl-C does once so many rows are done."""
 
     def stop(done: int, _: int) -> None:
@@ -107,7 +107,7 @@ def judged_anew(trust: Trust, path: Path, out: Path, monkeypatch, **how: object)
 
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "PART_ROWS", 500)
+    monkeypatch.setattr(batch, "PART_ROWS", 250)
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -142,7 +142,7 @@ def test_another_question_takes_up_nothing(trust, long_list, tmp_path, monkeypat
     path, how = long_list, {}
     if change == "list":
         path = tmp_path / "other.parquet"
-        pq.write_table(pq.read_table(long_list).slice(0, 5_999), path)
+        pq.write_table(pq.read_table(long_list).slice(0, 2_999), path)
     elif change == "capacity":
         how = {"capacity": 7}
     else:

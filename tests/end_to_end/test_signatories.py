@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 
 from dnapredict.config.loading import shipped
 from dnapredict.data import retention_clock
@@ -18,7 +18,11 @@ from dnapredict.errors import ModelError
 from dnapredict.registry import Registry, decision_ledger
 from dnapredict.service import app
 
-SHIPPED = shipped("fairness/policy.toml").read_text(encoding="utf-8")
+# Which numbers a report hides is not asked here, and to find them takes half of the time of an audit.
+SHIPPED = (
+    shipped("fairness/policy.toml").read_text(encoding="utf-8").replace("suppress_below = 8", "suppress_below = 0")
+)
+assert "suppress_below = 0" in SHIPPED
 # Of the made-up patients the ethnic group is known for 77 in 100: by this policy the audit fails.
 STRICT = SHIPPED.replace("fail_known = 0.75", "fail_known = 0.85")
 SAID = ("--role", "Equality lead", "--reason", "Read by the panel.")

@@ -18,7 +18,7 @@ import pytest
 from tests.end_to_end.conftest import command
 from tests.end_to_end.spark_cluster import NEEDED, SHORT_LIVED, is_there
 from tests.end_to_end.world import Trust
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 
 import dnapredict
 from dnapredict import pipeline
@@ -155,7 +155,7 @@ def test_a_check_gives_the_report_and_the_sentences_of_one_machine(session, extr
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
-@pytest.mark.thorough
+@pytest.mark.thorough  # the test above, and test_a_notebook_gives_data_frames_to_checks_trainings_and_audits
 def test_a_notebook_checks_a_data_frame_of_its_own_session(session, extract, tmp_path):
     pq.write_table(pq.read_table(extract / "extract.parquet").slice(0, 300), tmp_path / "extract")
     on_spark = dnapredict.check(session.read.parquet(str(tmp_path / "extract")))
@@ -245,7 +245,7 @@ def test_scores_are_those_of_one_machine(session, trust, past, tmp_path):
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
-@pytest.mark.thorough
+@pytest.mark.thorough  # the test above, and the notebooks of test_spark_platforms
 def test_a_notebook_scores_data_frames_of_its_own_session(session, trust, past, tmp_path):
     before = dict(session.conf.getAll)
     weekly, history = (session.read.parquet(str(path)) for path in (trust.weekly, past))
@@ -273,6 +273,8 @@ def test_a_refresh_on_spark_writes_the_files_of_one_machine(session, extract, tm
     assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
+# test_a_table_that_changes_while_it_is_read_gives_no_output holds it of what every step on Spark reads.
+@pytest.mark.thorough
 @pytest.mark.usefixtures("session")
 def test_a_refresh_of_an_extract_that_changes_leaves_the_history_as_it_was(extract, tmp_path, monkeypatch):
     home, changing = tmp_path / "home", tmp_path / "extract.parquet"

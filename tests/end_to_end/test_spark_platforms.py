@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.end_to_end.conftest import command
-from tests.end_to_end.spark_cluster import NEEDED, SharedSession, is_there, settings
+from tests.end_to_end.spark_cluster import NEEDED, SHORT_LIVED, SharedSession, is_there, settings
 from tests.end_to_end.test_wheel import ROOT, built
 from tests.end_to_end.world import Trust, as_requests
 from tests.service.conftest import client_of
@@ -43,13 +43,12 @@ class Platform:
     """A Spark session that was started before dnapredict, on a cluster of two workers, and the files of a trust.
 
     Its catalogue has the tables `outpatients.next_week` and `outpatients.appointments`, which holds `past`, the extract
-    of that week's patients; `backup` is one of `home`, whose history is of the whole `extract`.
+    of that week's patients; `backup` is one of `home`, whose history is of the trust's whole extract.
     """
 
     session: Any
     address: str
     weekly: Path
-    extract: Path
     past: Path
     home: Path
     backup: Path
@@ -66,7 +65,7 @@ def platform(spark: SharedSession, trust: Trust, tmp_path_factory: pytest.TempPa
     session.sql("CREATE DATABASE outpatients")
     for path, name in ((weekly, "next_week"), (past, "appointments")):
         session.read.parquet(str(path)).write.saveAsTable(f"outpatients.{name}")
-    yield Platform(session, spark.address, weekly, trust.extract, past, trust.home, backup)
+    yield Platform(session, spark.address, weekly, past, trust.home, backup)
     spark.stop()  # no later file of tests uses it
 
 
@@ -189,7 +188,7 @@ def test_the_databricks_notebook_runs_in_the_session_that_was_there(platform, ex
     require_scored_as_on_one_machine(platform, before, expected)
 
 
-@pytest.mark.thorough
+@pytest.mark.thorough  # the test above, by another platform's names
 def test_the_fabric_notebook_runs_in_the_session_that_was_there(platform, expected):
     before, space = State.of(platform.session), {"spark": platform.session}
     run(written_for(code_of("fabric"), ("/lakehouse/default/Files/dnapredict/home", platform.backup)), space)
@@ -234,6 +233,24 @@ def foundry_api(platform: Platform) -> ModuleType:
     return module
 
 
+def test_the_foundry_notebook_scores_with_the_home_whose_files_it_was_given(platform, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "transforms", ModuleType("transforms"))
+    monkeypatch.setitem(sys.modules, "transforms.api", foundry_api(platform))
+    given: dict[str, Any] = {}
+
+    def score(weekly: Any, *, home: Path, **named: Any) -> SimpleNamespace:
+        given.update(named, weekly=weekly, version=Registry(home).usable("champion"))
+        return SimpleNamespace(rows=ROWS, rejected=0, model_version=given["version"])
+
+    monkeypatch.setattr(dnapredict, "score_on_spark", score)
+    run([*code_of("foundry"), "score_next_week()"], {"__name__": "next_week"})
+    assert f"{ROWS} rows, 0 of them rejected, by version 1." in capfd.readouterr().out
+    assert (given["weekly"].count(), given["version"]) == (ROWS, "1")
+    assert "outcome_code" in given["history"].columns
+    assert callable(given["out"])
+
+
+@pytest.mark.thorough  # the test above, and test_the_databricks_notebook_runs_in_the_session_that_was_there
 def test_the_foundry_notebook_runs_in_the_session_that_was_there(platform, expected, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "transforms", ModuleType("transforms"))
     monkeypatch.setitem(sys.modules, "transforms.api", foundry_api(platform))
@@ -277,10 +294,11 @@ def submitted(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> S
     (folder / "hidden").mkdir()
     (folder / "hidden" / "sitecustomize.py").write_text(HIDDEN.format(source=source))
     (folder / "run.py").write_text(RUN)
-    words = ("score", platform.weekly, "--history", platform.extract, "--home", platform.home, "--out", folder / "out")
+    words = ("score", platform.weekly, "--history", platform.past, "--home", platform.home, "--out", folder / "out")
     python_path = os.pathsep.join(("packages", str(folder / "hidden")))
     spark = Path(str(find_spec("pyspark").origin)).parent / "bin" / "spark-submit"
     command = [spark, "--master", platform.address, "--archives", f"{wheel}#packages", "--driver-memory", "1200m"]
+    command += ["--driver-java-options", SHORT_LIVED]
     for name, value in settings(folder / "driver", packages=python_path).items():
         command += ["--conf", f"{name}={value}"]
     done = subprocess.run(
@@ -363,6 +381,7 @@ def risks_by_spark_udf(home: Path, platform: Platform, copy: Path) -> dict[str, 
 
 def test_seven_doors_give_equal_risks(platform, submitted, tmp_path):
     home, weekly = copy_of(platform.home, tmp_path / "home"), pq.read_table(platform.weekly)
+    assert command("refresh", platform.past, "--home", home).returncode == 0
     doors = {
         "dnapredict score --engine spark": risks_of(pq.read_table(submitted.out)),
         "mlflow.pyfunc.spark_udf": risks_by_spark_udf(home, platform, tmp_path / "model"),

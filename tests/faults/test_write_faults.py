@@ -19,12 +19,17 @@ from benchmarks.write_faults import evenly
 from tests.end_to_end.conftest import must_succeed
 from tests.end_to_end.conftest import trust as trust
 from tests.end_to_end.world import Trust
+from tests.examples import ALL, examples
 from tests.faults.home_readings import half, lost
 from tests.faults.interposed_process import interposer
 
 ROOT = Path(__file__).parents[2]
 # What a kill did not leave old or new, or lost, in earlier releases; and what must never be lost.
-KILLS = {"score": 2, "reject": 1, "promote-again": 1, "opt-out": 1, "append": 1}
+KILLS = {"score": examples(2), "opt-out": 1, "append": 1}
+if examples(ALL) == ALL:
+    # With --part: test_a_sign_that_is_killed_at_any_write_leaves_the_decision_before_or_the_whole_new_one, and
+    # test_a_promotion_that_was_killed_counts_at_once_and_is_completed_when_it_is_run_again.
+    KILLS |= {"reject": 1, "promote-again": 1}
 EVERY_STEP = """
 import ctypes, os, pathlib, shutil, sqlite3, sys
 folder = pathlib.Path(sys.argv[1])

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.audit_worlds import OddWorld, World, outcome_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.registry_homes import pages_without_charts
+from tests.examples import examples
 from tests.unit.test_audit_attack import attack_on, given_back
 
 from dnapredict.config.fairness_policy import Disclosure, Policy
@@ -30,14 +30,14 @@ FEWEST_POSSIBLE = 3
 
 
 @given(appointments=st.integers(1, 20), share=st.floats(0, 1), seed=st.integers(0, 10_000))
-@settings(max_examples=16, deadline=None)  # of 20 sizes; `test_audit_odd_worlds` has the shares 0, 1 and all
+@settings(max_examples=examples(16), deadline=None)  # of 20 sizes; `test_audit_odd_worlds` has the shares 0, 1 and all
 def test_no_audit_of_a_handful_of_appointments_crashes(appointments: int, share: float, seed: int):
     world = OddWorld(appointments, round(share * appointments), seed=seed, patients=(0, 3, 1_000)[seed % 3])
     assert not outcome_of(world, POLICY).startswith("crash")
 
 
 @given(appointments=st.integers(0, 90), share=st.floats(0.05, 1), seed=st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_no_table_of_a_handful_of_appointments_gives_a_small_number_back(appointments: int, share: float, seed: int):
     rows = OddWorld(appointments, max(1, round(share * appointments)), seed=seed, patients=(0, 3, 1_000)[seed % 3])
     if not appointments:
@@ -62,7 +62,7 @@ def few_values(world: OddWorld, policy: Policy) -> list[tuple[str, str]]:
     """Groups of 1 to 7 appointments of whose number the weights in `audit.json` leave fewer than three values."""
     audited = AuditData.of(world.table())
     evidence = evidence_of(count(audited, policy), policy=policy, context=CONTEXT)
-    with tempfile.TemporaryDirectory() as folder, pages_without_charts():
+    with tempfile.TemporaryDirectory() as folder:
         report = write(run(audited, policy=policy, context=CONTEXT), Path(folder) / "report").parent
         gates = json.loads((report / "audit.json").read_text())["gates"]
     small = {(name, code) for name, one in evidence.counted.items() for code in _small(one)}

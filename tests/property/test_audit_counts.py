@@ -10,6 +10,7 @@ import pytest
 from benchmarks.audit_worlds import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -99,7 +100,7 @@ LACKING = st.sets(st.sampled_from(OPTIONAL), max_size=3)
 
 
 @given(seed=st.integers(0, 10_000), lacking=st.lists(LACKING, min_size=2, max_size=9))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_the_counts_of_trusts_add_up_to_those_of_the_pooled_rows(seed: int, lacking: list[set[str]]):
     tables = parts(len(lacking), seed, lacking)
     pooled = counted(pa.concat_tables(tables, promote_options="default"))
@@ -108,7 +109,7 @@ def test_the_counts_of_trusts_add_up_to_those_of_the_pooled_rows(seed: int, lack
 
 
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 def test_the_audit_of_added_counts_is_that_of_the_pooled_rows(seed: int, trusts: int):
     added = functools.reduce(operator.add, map(counted, parts(trusts, seed, [set()] * trusts)))
     ours, theirs = (judge(one, policy=POLICY, context=CONTEXT) for one in (added, counted(pooled_table())))

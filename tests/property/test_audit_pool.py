@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.property.test_audit_counts import (
     CONTEXT,
     LACKING,
@@ -64,7 +65,7 @@ def provenance(trust: str, **changes: object) -> CountsProvenance:
 
 
 @given(seed=st.integers(0, 10_000), lacking=st.lists(LACKING, min_size=1, max_size=3))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 def test_what_is_read_is_what_was_counted(seed: int, lacking: list[set[str]]):
     for counts in map(counted, parts(len(lacking), seed, lacking)):
         again = from_json(json.loads(json.dumps(to_json(counts))))
@@ -104,7 +105,7 @@ def _packed_arrays(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
     with TemporaryDirectory() as folder:
         for number, table in enumerate(parts(trusts, seed, [set()] * trusts)):
@@ -119,7 +120,7 @@ def test_the_pooled_audit_is_that_of_the_pooled_rows(seed: int, trusts: int):
 
 
 @given(seed=st.integers(0, 10_000), trusts=st.integers(2, 9))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 def test_protected_counts_hold_no_small_number_and_still_add_up_to_everyone(seed: int, trusts: int):
     rule, tables = POLICY.disclosure, parts(trusts, seed, [set()] * trusts)
     protected = [protected_counts(counted(table), rule)[0] for table in tables]

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.data.small_numbers import publish_count
@@ -67,7 +68,7 @@ def known_to_an_attacker(
 
 
 @given(tables())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_no_printed_table_gives_a_count_of_1_to_7_back(table: Table):
     exact, lines = table
     hidden = cells_to_hide(exact, lines, RULE).cells

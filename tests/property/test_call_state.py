@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.spec.test_contacts import EFFECTS, Recorded, listed
 
 from dnapredict.worklist.calls.attempts import CallEvent, call_state
@@ -72,7 +73,7 @@ def known(home: Path, log: Recorded, entries: list[tuple[str, str, str | None]],
     return ledger.known(listed(*ROWS))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(recorded, st.lists(st.booleans(), min_size=14, max_size=14), st.integers(1, 14))
 def test_a_list_knows_the_same_however_the_events_were_copied(entries, is_named, at_once):
     """In one batch or one by one, and whether the log or a list says whose the appointment is."""

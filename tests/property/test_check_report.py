@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.training_config import Setting, TrainingConfig
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -24,7 +25,7 @@ ROW = st.fixed_dictionaries(
     }
 )
 EXTRACTS = st.lists(ROW, min_size=1, max_size=60)
-SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def as_table(rows: list[dict[str, str | None]]) -> pa.Table:

@@ -5,6 +5,7 @@ import random
 
 import pyarrow as pa
 from hypothesis import given, settings
+from tests.examples import examples
 from tests.property.test_history import appointments, contract_table
 from tests.property.test_prepared_queries import SLOW
 
@@ -65,7 +66,7 @@ def _known_at(row: dict) -> datetime.datetime:
     return max(row["recorded_at"] or delayed, _scored_at(row))
 
 
-@settings(SLOW, max_examples=12)
+@settings(SLOW, max_examples=examples(12))
 @given(appointments)
 def test_bookings_around_an_appointment_are_counted_alike_by_pairs_by_sums_and_by_hand(drawn):
     table = contract_table(drawn)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.watched_weeks import WatchedWeeks
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
@@ -69,7 +70,7 @@ def null_share(seed: int, ratio: float) -> WeeklyShare:
     return WeeklyShare(group.astype(float), total / 3, total=total)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 1_000), factor=st.sampled_from([0.6, 1.5]))
 def test_a_group_raises_no_alarm_where_only_the_others_moved(seed: int, factor: float) -> None:
     rng = np.random.default_rng(seed)
@@ -86,7 +87,7 @@ def test_the_shares_of_all_charts_add_up_to_what_the_inputs_leave() -> None:
     assert sum(chart.ratio.weight for chart in found) == pytest.approx(0.85)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10_000), change=st.integers(5, 30), factor=st.sampled_from([0.6, 1.5, 2.0]))
 def test_a_chart_starts_again_after_an_alarm_and_needs_new_evidence(seed: int, change: int, factor: float) -> None:
     rng = np.random.default_rng(seed)
@@ -107,7 +108,7 @@ def test_without_noise_the_beginning_of_a_change_is_found_exactly(change: int, f
     assert found[0].ratio == pytest.approx(factor)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10_000), week=st.integers(0, 29), factor=st.sampled_from([0.0, 0.2, 3.0, 10.0]))
 def test_one_week_of_snow_raises_no_alarm(seed: int, week: int, factor: float) -> None:
     observed = np.full(30, 300.0) + np.random.default_rng(seed).integers(-10, 11, 30)
@@ -115,7 +116,7 @@ def test_one_week_of_snow_raises_no_alarm(seed: int, week: int, factor: float) -
     assert detect(WeeklyRatio(observed, np.full(30, 300.0)), BAND, weight=0.15) == ()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 1_000), order=st.integers(0, 1_000))
 def test_the_order_of_rows_does_not_matter(seed: int, order: int) -> None:
     made = WatchedWeeks("everyone", 1.4, weeks=20, rows_a_week=1_500, seed=seed).table()
@@ -126,7 +127,7 @@ def test_the_order_of_rows_does_not_matter(seed: int, order: int) -> None:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 10_000), cut=st.integers(3, 40))
 def test_an_alarm_of_a_week_does_not_depend_on_later_weeks(seed: int, cut: int) -> None:
     series = null_series(seed, ratio=1.3, further=0.3)

@@ -6,12 +6,13 @@ import hypothesis.strategies as st
 import ibis.expr.types as ir
 import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
+from tests.examples import examples
 from tests.spec.appointments import factors_of
 
 from dnapredict.features.scoring_clock import Clock
 
 START = datetime.datetime(2025, 1, 1, 8)
-SLOW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow])
 HORIZON = 7
 
 appointment = st.fixed_dictionaries(

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.examples import examples
 from tests.property.test_history import appointments, contract_table
 from tests.spec.appointments import BOTH, factors_of
 
@@ -25,7 +26,7 @@ from dnapredict.features.store.history_store import HistoryStore
 CLOCK = Clock(7, 3)
 # Each example asks a store many times: a failing one is shown as it is found, not made smaller.
 SLOW = settings(
-    max_examples=6,
+    max_examples=examples(6),
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow],
@@ -192,7 +193,7 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> HistoryStore:
     return stored(contract_table([row("p", "3"), row("q", "5"), row("q", "3")]), place)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_any_single_byte_that_changes_in_any_file_of_a_store_is_refused(small_store: HistoryStore, data):
     place = small_store.folder.parent

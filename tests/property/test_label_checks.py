@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -135,7 +136,7 @@ def made(seed: int, rows: int, missed: float) -> pd.DataFrame:
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 600), missed=st.sampled_from([0.0, 0.01, 0.1, 0.6, 1.0]))
 def test_no_number_from_1_to_7_is_printed(seed, rows, missed):
     for fault in faults_of(made(seed, rows, missed)):
@@ -144,7 +145,7 @@ def test_no_number_from_1_to_7_is_printed(seed, rows, missed):
         assert [n for n in numbers if 0 < n < 8] == [], fault.found
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_does_not_matter(seed, shuffle):
     frame = made(seed, 500, 0.1)

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.mapping_config import ColumnSource, Join, Mapping
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -25,7 +26,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("side") / "patients.csv"
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(rows=st.lists(KEYS, min_size=1, max_size=30), known=st.sets(st.sampled_from(NAMED), min_size=1))
 def test_a_join_changes_neither_the_number_nor_the_order_of_rows(side: Path, rows: list[str | None], known: set[str]):
     ethnicity = {name.strip(): "ABCDEFGHJ"[place] for place, name in enumerate(sorted(known))}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.outcome_joins import join_into
 
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -80,7 +81,7 @@ def recorded(calls: list[tuple]) -> RecordedCalls:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(scored=SCORED, calls=CALLS, extract=EXTRACT)
 def test_one_row_an_appointment_from_the_last_list_before_its_calls_ended(scored, calls, extract) -> None:
     store = joined(scored, recorded(calls), [extract]).to_pylist()
@@ -99,7 +100,7 @@ def test_one_row_an_appointment_from_the_last_list_before_its_calls_ended(scored
         assert row["attempts"] == (0 if summary is None else summary.attempts)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(scored=SCORED, calls=CALLS, first=EXTRACT, second=EXTRACT, again=st.booleans())
 def test_the_order_of_extracts_does_not_matter(scored, calls, first, second, again) -> None:
     known = {(row["appointment"], row["recorded_at"]) for row in first}
@@ -110,7 +111,7 @@ def test_the_order_of_extracts_does_not_matter(scored, calls, first, second, aga
     assert one.equals(other)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(scored=SCORED, calls=CALLS, extract=EXTRACT, order=st.randoms())
 def test_the_order_of_rows_does_not_matter(scored, calls, extract, order) -> None:
     shuffled = list(scored), list(extract)
@@ -119,7 +120,7 @@ def test_the_order_of_rows_does_not_matter(scored, calls, extract, order) -> Non
     assert joined(scored, recorded(calls), [extract]).equals(joined(shuffled[0], recorded(calls), [shuffled[1]]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     scored=SCORED,
     calls=CALLS,

@@ -9,6 +9,7 @@ import ibis
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.examples import examples
 from tests.property.test_history import appointments, contract_table
 from tests.property.test_history_store import CLOCK, stored, without_outcome
 from tests.spec.appointments import BOTH, factors_of, table
@@ -24,7 +25,7 @@ from dnapredict.features.matrix import question
 from dnapredict.features.scoring_clock import LabelRule
 from dnapredict.features.store.history_store import HistoryStore
 
-SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 year, small, two = st.integers(1900, 2200), st.integers(0, 70), "{:02}".format
 days = st.one_of(
@@ -177,7 +178,7 @@ keys = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(0, 3))
 sides = st.lists(st.tuples(keys, st.one_of(st.none(), st.text(max_size=20))), max_size=20)
 
 
-@settings(SLOW, max_examples=40)
+@settings(SLOW, max_examples=examples(40))
 @given(sides, sides)
 def test_a_plan_holds_nothing_of_the_rows_it_was_prepared_with(prepared, left, right):
     schema = pa.schema([("key", pa.int64()), ("value", pa.string())])

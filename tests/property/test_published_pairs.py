@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.fairness.disclosure.publications import Publication
@@ -54,7 +55,7 @@ def days(window: tuple[int, int]) -> tuple[datetime.date, datetime.date]:
 @example([[7, 6, 0, 13, 1], [0, 0, 0, 0, 0], [4, 27, 8, 0, 3]], [(0, 0), (0, 2), (1, 2)])
 @example([[0, 4, 12, 3, 7], [0, 0, 0, 0, 0], [8, 5, 27, 4, 3]], [(0, 0), (0, 2), (1, 2)])
 @given(quarters, WINDOWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_reports_of_overlapping_windows_give_no_small_count_back(
     counts: list[list[int]], windows: list[tuple[int, int]]
 ):

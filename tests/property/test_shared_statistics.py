@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
+from tests.examples import examples
 
 from dnapredict.fairness.measure.intervals import Rate, z_of
 from dnapredict.model.evaluate.logistic import between_group_variance, calibration_in_the_large, calibration_line
@@ -26,7 +27,7 @@ def drawn(seed: int, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(SEEDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_auroc_and_log_loss_are_scikit_learns(seed: int):
     dna, margin = drawn(seed)
     risk = 1 / (1 + np.exp(-margin))
@@ -35,7 +36,7 @@ def test_auroc_and_log_loss_are_scikit_learns(seed: int):
 
 
 @given(SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_calibration_line_is_an_unpenalised_logistic_regression(seed: int):
     dna, margin = drawn(seed)
     line = calibration_line(dna, margin)
@@ -45,7 +46,7 @@ def test_a_calibration_line_is_an_unpenalised_logistic_regression(seed: int):
 
 
 @given(SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_rows_that_are_counted_together_have_the_same_line(seed: int):
     """The audit fits on bins: missed of all appointments at each risk."""
     dna, margin = drawn(seed)
@@ -55,7 +56,7 @@ def test_rows_that_are_counted_together_have_the_same_line(seed: int):
 
 
 @given(SEEDS, st.floats(-6, 6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_the_intercept_makes_the_mean_risk_the_share_missed_however_far_off_it_is(seed: int, away: float):
     dna, margin = drawn(seed)
     shift = calibration_in_the_large(dna, margin + away)
@@ -64,7 +65,7 @@ def test_the_intercept_makes_the_mean_risk_the_share_missed_however_far_off_it_i
 
 
 @given(SEEDS, st.integers(2, 12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_the_variance_between_groups_is_the_moment_estimator(seed: int, groups: int):
     random = np.random.default_rng(seed)
     values, variances = random.normal(0, 0.3, groups), random.uniform(0.01, 0.2, groups)
@@ -75,7 +76,7 @@ def test_the_variance_between_groups_is_the_moment_estimator(seed: int, groups: 
 
 
 @given(st.integers(1, 500), st.floats(0, 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_wilsons_interval_is_scipys_where_patients_come_once(n: int, share: float):
     missed = round(share * n)
     found, scipys = Rate(missed, n).interval(z_of(0.95)), binomtest(missed, n).proportion_ci(method="wilson")

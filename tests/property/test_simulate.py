@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.synthetic import simulation
 from dnapredict.synthetic.simulation import simulate
@@ -19,7 +20,7 @@ worlds = st.sampled_from(["standard", "null", "biased-label", "under-scored:deci
 boards = st.fixed_dictionaries(
     {"appointments": st.integers(1, 3_000), "seed": st.integers(0, 2**40), "world": worlds.map(World.parse)}
 )
-few = settings(max_examples=25)
+few = settings(max_examples=examples(25))
 
 
 def made(board: dict[str, object]) -> tuple[pa.Table, pa.Table]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.spec.test_trial_arms import TRIAL
 
 from dnapredict.config.trial_config import TrialConfig
@@ -60,7 +61,7 @@ def test_who_knows_all_past_arms_tells_the_next_in_at_most_55_of_100(share: Frac
     assert 0.5 <= balanced <= 0.55
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sets(st.integers(1, 40), min_size=1, max_size=15), min_size=1, max_size=5))
 def test_a_patient_keeps_the_arm_over_lists_and_exports(tmp_path: Path, lists: list[set[int]]):
     home = tmp_path / secrets.token_hex(4)

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Disclosure
 from dnapredict.service.call_actions import WeekEntry
@@ -109,7 +110,7 @@ class Attack:
         return math.floor(ends[1] + 1e-6) - math.ceil(ends[0] - 1e-6) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data(), st.integers(2, 3))
 def test_no_small_count_follows_from_the_weeks_of_teams_and_of_everyone(data: st.DataObject, teams: int) -> None:
     draw: Callable[..., int] = data.draw

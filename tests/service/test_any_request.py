@@ -22,20 +22,21 @@ from benchmarks.under_load.any_request import (
     ask_described,
     ask_unforeseen,
 )
-from tests.service.process import Running, running
+from tests.examples import examples
+from tests.service.process import ONE_WORKER, Running, running
 
-DESCRIBED, UNFORESEEN, BYTES = 600, 3_200, 800
+DESCRIBED, UNFORESEEN, BYTES = examples(600), 3_200, 800
 SECONDS = {"nearly all": 1.0, "all": SLOWEST_S}
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("any") / "home", settings=WITHOUT_LIMIT) as service:
+    with running(tmp_path_factory.mktemp("any") / "home", settings=ONE_WORKER + WITHOUT_LIMIT) as service:
         yield service
 
 
 def test_every_answer_is_as_it_is_described(service: Running, tmp_path: Path) -> None:
-    assert ask_described(service.address, examples=80, folder=tmp_path) >= DESCRIBED
+    assert ask_described(service.address, examples=examples(80), folder=tmp_path) >= DESCRIBED
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.service import postgres
 from tests.service.conftest import wait_until_ready
 from tests.service.double import steady_champion
 from tests.service.pages import week
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 
 from dnapredict.config.service_config import ServiceConfig
 from dnapredict.service.app import build
@@ -206,7 +206,7 @@ def test_a_home_that_cannot_be_written_is_503_and_the_rest_goes_on(tmp_path: Pat
     # Root may write anywhere until that right is taken away.
     without_right = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     try:
-        with running(home, before=without_right) as service:
+        with running(home, settings=ONE_WORKER, before=without_right) as service:
             status, body = score(service)
             assert (status, b"cannot be written" in body) == (503, True)
             assert ask(port_of(service), "GET", "/v1/model")[0] == 200

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.browser.worklists import worklist
+from tests.examples import examples
 from tests.service.test_actions import line
 from tests.service.test_week import SHIPPED, scored
 from tests.unit.test_kept import NINE, WORKLIST, keep
@@ -107,7 +108,7 @@ OUTCOMES = st.sampled_from(["confirmed", "no_answer", "wrong_number", "withdrawn
 RECORDED = st.lists(st.tuples(st.booleans(), st.sampled_from("abc"), OUTCOMES), max_size=6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(recorded=RECORDED)
 def test_each_of_two_processes_knows_at_once_what_the_other_recorded(
     tmp_path_factory: pytest.TempPathFactory, recorded: Sequence[tuple[bool, str, str]]
@@ -151,7 +152,7 @@ MINUTES = st.integers(0, 4 * 24 * 60)
 ENTRIES = st.tuples(st.integers(1, 12), st.sampled_from([*Outcome]), MINUTES, st.none() | MINUTES)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     recorded=st.lists(ENTRIES, max_size=8), moments=st.lists(MINUTES, min_size=1, max_size=3), most=st.integers(1, 3)
 )
@@ -191,7 +192,7 @@ QUERIES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(queries=st.lists(QUERIES, min_size=1, max_size=4), done=st.sets(st.integers(1, 12)))
 def test_a_part_of_a_list_has_the_lines_that_its_query_selects(queries: Sequence[ListQuery], done: set[int]) -> None:
     kept = listed()

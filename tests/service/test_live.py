@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from tests.service.conftest import served_at
 from tests.service.pages import record, upload_to, week
-from tests.service.process import Running, running
+from tests.service.process import ONE_WORKER, Running, running
 from tests.spec.test_service_access import rows
 
 from dnapredict.config.service_config import ServiceConfig, ServiceLimits
@@ -298,7 +298,7 @@ def test_after_a_kill_a_page_connects_again_and_hears_what_it_missed(busy: Runni
 
 
 def test_open_pages_do_not_keep_a_service_from_ending(tmp_path: Path) -> None:
-    with running(tmp_path / "home") as service:
+    with running(tmp_path / "home", settings=ONE_WORKER) as service:
         readers = [Reader(service, uploaded(service)) for _ in range(4)]
     assert service.process.returncode == 0
     assert all(reader.is_cut() for reader in readers)

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.service.process import running
+from tests.service.process import ONE_WORKER, running
 
 from dnapredict.errors import ModelError, StoreError, UsageError
 from dnapredict.service import start
@@ -38,7 +38,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
         {"appointments": MARK},
         {MARK: MARK},
     ]
-    with running(tmp_path_factory.mktemp("process")) as service:
+    with running(tmp_path_factory.mktemp("process"), settings=ONE_WORKER) as service:
         for body in bodies:
             post(service.address, json.dumps(body).encode())
         post(service.address, b'{"appointments": [{"appointment_id": "' + MARK.encode())

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.testclient import TestClient
+from tests.examples import examples
 from tests.service.pages import week
 
 from dnapredict.errors import StoreError
@@ -135,7 +136,7 @@ def test_reading_the_log_keeps_nobody_from_writing(log: ScoringLog, tmp_path: Pa
 CELL = {"probability": st.floats(0, 1) | st.none(), "action": st.text(max_size=20) | st.none()}
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.fixed_dictionaries(CELL), max_size=4), max_size=4))
 def test_whatever_is_written_is_sound_when_read(
     tmp_path_factory: pytest.TempPathFactory, answers: list[list[dict[str, Any]]]

@@ -129,6 +129,7 @@ def test_a_stranger_who_asks_too_much_is_told_to_come_again_and_others_are_serve
         assert client.get("/v1/model").status_code == 429
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     "path", ["/livez", "/readyz", "/about", "/accessibility", "/static/dnapredict.css", "/no-such", "/"]
 )

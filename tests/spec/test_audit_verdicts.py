@@ -37,6 +37,7 @@ def of_group(result: AuditResult, gate: str, code: str) -> Check:
     return next(check for check in found.checks if check.group.code == code)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_fair_world_never_fails(seed: int):
     assert audit(World(appointments=100_000, seed=seed)).verdict is not Verdict.FAIL

@@ -66,7 +66,7 @@ def causes_of(gates: tuple[Gate, ...], code: str) -> set[str]:
     return {str(check.cause) for gate in gates for check in gate.checks if check.group.code == code and check.cause}
 
 
-@pytest.mark.cases(20)
+@pytest.mark.cases(14)  # each of another world, of one seed or the other
 @pytest.mark.parametrize("row", cells(WORLDS), ids=lambda row: row["world"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_planted_group_fails_for_its_cause_and_no_other_group_does(row: dict[str, str], seed: int):
@@ -83,6 +83,7 @@ def test_nobody_fails_where_chance_and_need_make_the_gap(world: PlantedWorld):
     assert failed_groups(audit(world)).keys() == set()
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("row", cells(EXPLAINED), ids=lambda row: row["world"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_gap_that_is_no_fault_of_the_list_does_not_fail_and_is_said(row: dict[str, str], seed: int):

@@ -194,6 +194,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.cases(8)
 @pytest.mark.parametrize("name", ["booked_at", "starts_at", "recorded_at", "referred_at", "rtt_period_start"])
 @pytest.mark.parametrize("extract", ORDERS)
 def test_a_column_whose_order_of_day_and_month_is_unclear_loses_the_rows_that_could_be_either(extract, name):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.data.contract import codes, descriptions
 from dnapredict.data.contract.columns import COLUMNS, Column, column
@@ -342,7 +343,7 @@ DESCRIBED = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(sorted(KNOWN_TEXTS)),
     st.sampled_from([*"qwyxv", "Not", "Never", "Smith", "\u00e9", "7", "Half"]),
@@ -373,7 +374,7 @@ LEFT_OPEN = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=7), st.sampled_from([" ", " - ", "/", ", "]))
 def test_no_mixture_of_words_becomes_a_code_that_one_of_its_words_rules_out(words: list[str], between: str):
     code = code_of(between.join(words), column("ethnic_category_code"))
@@ -381,7 +382,7 @@ def test_no_mixture_of_words_becomes_a_code_that_one_of_its_words_rules_out(word
         assert code is None or code in LEFT_OPEN.get(word.lower(), code)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.text(max_size=30)
     | st.lists(st.sampled_from(["Smith", "Z", "17", "A", "-", "Ward", "9"]), max_size=4).map(" ".join)

@@ -28,6 +28,8 @@ from dnapredict.pipeline import access_inputs
 from dnapredict.worklist.calls.stated_opt_outs import LOG_SECRET
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = AccessContext(
     "list.parquet", "b" * 64, (datetime.date(2025, 1, 1), datetime.date(2025, 12, 31)), "c" * 40, True
@@ -129,6 +131,7 @@ def test_page_one_answers_the_questions_of_a_board_in_numbers_of_people(access: 
     assert "declined to say 10 in 100" in said["Whom can we not see?"]
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("share", "sentence", "title"),
     [

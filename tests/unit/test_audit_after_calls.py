@@ -10,6 +10,7 @@ from benchmarks.audit_worlds import World
 from benchmarks.planted_worlds import PlantedWorld
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -145,7 +146,7 @@ def test_a_weight_counts_as_so_many_rows_of_the_same_patient(seed):
 def test_figures_are_those_of_a_service_that_calls_nobody():
     """Mean of twenty services: reach and missed over expected, as without calls, after calls, and weighted."""
     figures = []
-    for seed in range(20):
+    for seed in range(examples(20)):
         table = World(appointments=40_000, seed=seed).table()
         after = called(table, share=0.7, seed=seed)
         seen = (table, after.drop_columns(["contacted"]), after)
@@ -159,14 +160,14 @@ def test_figures_are_those_of_a_service_that_calls_nobody():
 
 
 def test_the_range_of_a_weighted_reach_holds_the_truth_as_often_as_it_says():
-    truth, inside = [], []
-    for seed in range(60):
+    truth, inside, worlds = [], [], examples(60)
+    for seed in range(worlds):
         table = World(appointments=12_000, seed=seed).table()
         truth.append(rate(count(AuditData.of(table), POLICY).everyone, "reach").value)
         weighted = count(AuditData.of(called(table, share=0.7, seed=seed)), POLICY).everyone
         inside.append(rate(weighted, "reach").interval(1.96))
     mean = np.mean(truth)
-    assert sum(one.low <= mean <= one.high for one in inside) >= 52  # 57 of 60 are expected
+    assert sum(one.low <= mean <= one.high for one in inside) >= 0.86 * worlds  # 95 in 100 are expected
 
 
 def test_where_all_on_the_list_were_called_reach_is_not_judged_and_the_report_says_what_to_record():

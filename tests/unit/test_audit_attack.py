@@ -21,7 +21,6 @@ import pytest
 from benchmarks.audit_worlds import World
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, hstack, lil_array, vstack
-from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_access import CONTEXT as SERVICE
 from tests.unit.test_audit_access import listed, service
 
@@ -384,8 +383,7 @@ def given_back(found: dict[Cell, tuple[float, float]]) -> list[Cell]:
 def attack_on(table: pa.Table, folder: Path) -> tuple[dict[Cell, float], Attack]:
     """The secrets of a report, and an attack on its files."""
     audited = AuditData.of(table)
-    with pages_without_charts():
-        write(run(audited, policy=POLICY, context=CONTEXT), folder)
+    write(run(audited, policy=POLICY, context=CONTEXT), folder)
     counted = {members.grouping.name: counted_of(audited, members) for members in memberships(audited)}
     return small_cells(counted), Attack(folder, groups_of(counted))
 

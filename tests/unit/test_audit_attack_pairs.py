@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 from tests.property.test_audit_pool import provenance
-from tests.unit.registry_homes import pages_without_charts
 from tests.unit.test_audit_attack import ALL_NAMES, POLICY, Attack, Cell, given_back, groups_of, number_of, small_cells
 
 from dnapredict.errors import DataError
@@ -58,8 +57,7 @@ def publish(table: pa.Table, folder: Path, home: Path, *, data: str) -> Counted:
         context = ReportContext("1", "", data, window, "a tenth", "unknown", True, before=before)
         result = run(audited, policy=POLICY, context=context)
         memory.keep(result.publication)
-        with pages_without_charts():
-            write(result, folder)
+        write(result, folder)
     return {members.grouping.name: count_groups(audited, members) for members in memberships(audited)}
 
 
@@ -140,7 +138,7 @@ def world(seed: int, appointments: int) -> pa.Table:
 
 @pytest.mark.cases(2)
 @pytest.mark.parametrize(
-    ("seed", "shorter"), [(0, "eleven months"), (1, "one appointment fewer"), (2, "eleven months")]
+    ("seed", "shorter"), [(0, "eleven months"), (2, "eleven months"), (1, "one appointment fewer")]
 )
 def test_two_reports_of_a_home_give_no_small_number_by_subtraction(seed: int, shorter: str, tmp_path: Path):
     year = world(seed, 1_500)
@@ -362,8 +360,7 @@ def write_pooled(counts: Sequence[AuditCounts], folder: Path) -> None:
     files = [TrustCounts(f"{place}.json", provenance(f"Trust {place}"), each) for place, each in enumerate(counts)]
     made = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     context = pool_context(files, code_revision="", created_at=made)
-    with pages_without_charts():
-        write(audit_pool(files, policy=POLICY, context=context), folder)
+    write(audit_pool(files, policy=POLICY, context=context), folder)
 
 
 def learn(attack: Attack, name: str, folder: Path, counted: Counted) -> None:

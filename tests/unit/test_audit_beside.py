@@ -25,6 +25,8 @@ from dnapredict.fairness.extra_outputs import BROWSER, browser
 from dnapredict.fairness.report.easy_read import easy_read_ideas
 from dnapredict.fairness.report.monthly_page import monthly_page
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 CONTEXT = ReportContext("1", "", "", World.window(), "the top 10 in 100", "unknown", True)
 PAGES = {"monthly.html", "easy-read.html"}

@@ -4,7 +4,6 @@ import datetime
 import functools
 import json
 import operator
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from benchmarks.audit_worlds import OddWorld, World
 from benchmarks.planted_worlds import PlantedWorld
 from tests.plain_words import BANNED
 from tests.property.test_audit_pool import provenance
-from tests.unit.registry_homes import pages_without_charts
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
@@ -32,13 +30,6 @@ from dnapredict.fairness.run_audit import evidence_of, judge_gates
 POLICY = load(shipped("fairness/policy.toml"), Policy)
 SETTING = Setting(mapping=IDENTITY, config=None)
 ROWS = 3_000
-
-
-@pytest.fixture
-def without_charts() -> Iterator[None]:
-    """For tests that look at figures and sentences."""
-    with pages_without_charts():
-        yield
 
 
 def extract(folder: Path, name: str, *, seed: int = 1) -> Path:
@@ -93,7 +84,6 @@ def test_products_stand_side_by_side_each_with_its_own_report(tmp_path: Path):
     assert found["tenths"]["tied"] > 0.5
 
 
-@pytest.mark.usefixtures("without_charts")
 def test_the_order_of_rows_decides_nothing_where_risks_are_equal(tmp_path: Path):
     of = extract(tmp_path, "trust")
     given = [scores(tmp_path, of, kind) for kind in ("constant", "tenths")]
@@ -126,7 +116,6 @@ def counted(folder: Path, name: str, *, policy: Policy, seed: int) -> Path:
     return written.path
 
 
-@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize("protect", ["none", "suppressed"])
 def test_three_trusts_get_one_report_with_the_place_of_each(tmp_path: Path, protect: str):
     policy = POLICY.model_copy(update={"pooling": POLICY.pooling.model_copy(update={"protect": protect})})
@@ -162,6 +151,7 @@ def failed(counts: AuditCounts) -> set[tuple[str, str]]:
     return {(check.grouping, check.group.code) for check in failed if check.grouping != "all"}
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(("seed", "under_scored"), [(0, None), (1, None), (2, "J")])
 def test_the_verdict_of_a_trusts_place_is_that_of_all_its_gates(seed: int, under_scored: str | None):
     """A place leaves out what cannot change its verdict; it is small trusts whose strict label turns verdicts."""

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks.audit_worlds import World
 from tests.plain_words import BANNED
+from tests.undrawn_charts import charts_drawn
 
 from dnapredict.config.fairness_policy import Policy
 from dnapredict.config.loading import load, shipped
@@ -43,8 +44,9 @@ def result() -> AuditResult:
 
 
 @pytest.fixture(scope="module")
-def folder(result: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(result, tmp_path_factory.mktemp("reports") / "7").parent
+def folder(result: AuditResult, undrawn: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with charts_drawn(undrawn):
+        return write(result, tmp_path_factory.mktemp("reports") / "7").parent
 
 
 def test_the_page_asks_nobody_for_anything(folder: Path):
@@ -115,8 +117,9 @@ def test_json_holds_verdict_gates_policy_and_origin(folder: Path, result: AuditR
     assert figures["context"]["model_sha256"] == "a" * 64
 
 
-def test_the_same_input_gives_the_same_files(folder: Path, tmp_path: Path):
-    again = write(audit(World(appointments=30_000, under_scored="J").table()), tmp_path / "again").parent
+def test_the_same_input_gives_the_same_files(folder: Path, undrawn: pytest.MonkeyPatch, tmp_path: Path):
+    with charts_drawn(undrawn):
+        again = write(audit(World(appointments=30_000, under_scored="J").table()), tmp_path / "again").parent
     for path in folder.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
 

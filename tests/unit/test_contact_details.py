@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.mapping_config import IDENTITY, Mapping
 from dnapredict.data.mapping.contact_columns import contact_rows
@@ -311,7 +312,7 @@ def test_two_processes_lose_none_of_each_others_notes(tmp_path: Path):
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.dictionaries(
         st.integers(1, 5_000),

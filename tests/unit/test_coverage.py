@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.errors import StoreError
 from dnapredict.fairness.compare.e_values import EvidenceIncrement, evidence_before
@@ -176,7 +177,7 @@ def exchanged_cells(before: np.ndarray, now: np.ndarray, keys: np.ndarray) -> tu
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_groups_that_were_asked_since_are_not_taken_for_exchanged_and_dealt_out_ones_are(seed):
     random = np.random.default_rng(seed)
     keys = random.integers(0, 2**64, 6_000, dtype=np.uint64)

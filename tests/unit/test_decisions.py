@@ -135,10 +135,10 @@ def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
         f"ledger = Decisions(Path({str(tmp_path)!r})); ledger.create();"
         "[ledger.append('audit', {'version': sys.argv[1]}) for _ in range(10)]"
     )
-    running = [subprocess.Popen([sys.executable, "-c", script, str(number)]) for number in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    running = [subprocess.Popen([sys.executable, "-c", script, str(number)]) for number in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
     found = Decisions(tmp_path).entries()
-    assert sorted(entry["version"] for entry in found) == [str(n) for n in range(3) for _ in range(10)]
+    assert sorted(entry["version"] for entry in found) == [str(n) for n in range(2) for _ in range(10)]
     assert [path.name for path in tmp_path.iterdir()] == ["decisions"]
 
 

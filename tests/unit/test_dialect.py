@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.data.readers.csv_dialect import Dialect, header_row, sniff
 from dnapredict.data.readers.csv_normalise import scan
@@ -60,7 +61,7 @@ def test_names_are_told_apart_in_any_case_and_spaces_are_put_in_order(tmp_path):
 CELL = st.text(st.sampled_from('a,"\n\r ;'), max_size=6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
 def test_a_line_is_only_called_a_row_where_the_rules_of_quoting_make_it_one(tmp_path_factory, cells, end):
     path = tmp_path_factory.mktemp("scan") / "list.csv"

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict import pipeline
 from dnapredict.config.fairness_policy import Policy
@@ -82,7 +83,7 @@ def test_each_national_code_is_itself_with_or_without_a_local_digit():
     assert read("99", "99.0", "X", "x") == ["99", "99", "X", "X"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.text(max_size=4) | st.text("ABCNZXabz0199 -\n\u017f\u212a\uff21", max_size=3), max_size=200))
 @example(["\u017f", "A\n", "A\nB", "\uff21", "A\u0301", "99\x00"])
 def test_no_text_that_is_not_a_whole_code_ever_becomes_one(texts: list[str]):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.unit.test_latest import WORKLIST
 
 from dnapredict.errors import StoreError
@@ -160,7 +161,7 @@ def test_what_is_kept_of_the_latest_has_the_same_shape(tmp_path: Path) -> None:
     assert list_store.headings(tmp_path) == (kept.heading,)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_byte_of_a_kept_list_that_changes_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     list_id = keep(tmp_path).list_id

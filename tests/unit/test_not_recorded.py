@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import COLUMNS, Kind, column
@@ -164,7 +165,7 @@ def test_a_mapping_says_what_a_word_means_before_it_is_taken_for_not_recorded():
     assert [row["ethnic_category_code"] for row in kept] == ["99", "99", None]
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(st.lists(st.sampled_from(NOT_RECORDED), min_size=1, max_size=8), st.randoms())
 def test_case_and_space_make_no_difference(words, random):
     written = [f" {''.join(random.choice((sign.lower(), sign.upper())) for sign in word)}\u00a0" for word in words]

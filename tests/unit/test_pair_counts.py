@@ -9,6 +9,7 @@ import pytest
 from benchmarks.audit_worlds import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.fairness.measure.audited_appointments import AuditData
 from dnapredict.fairness.measure.groupings import LEAD, PLACE_GROUPINGS, grouping_named
@@ -110,14 +111,14 @@ def test_bands_divide_the_risks():
     assert (np.diff(mean) > 0).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 1_000))
 def test_order_of_rows_changes_no_sum(seed):
     order = np.random.default_rng(seed).permutation(TABLE.num_rows)
     assert same(count_pairs(AuditData.of(TABLE.take(order))), COUNTED)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(2, 9), st.integers(0, 1_000))
 def test_trusts_add_up_to_their_pooled_rows(trusts, seed):
     """Patients are divided, and a code that one trust lacks keeps its sums."""

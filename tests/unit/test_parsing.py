@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import column
@@ -25,33 +26,31 @@ def read(name: str, *cells: object, kind: pa.DataType | None = None) -> list[dic
         return workspace.backend.to_pyarrow(table.select(**kept)).to_pylist()
 
 
-@pytest.mark.parametrize(
-    ("written", "local"),
-    [
-        ("2025-02-01 09:30", "2025-02-01 09:30:00"),
-        ("1/2/2025", "2025-02-01 00:00:00"),
-        ("01/02/2025 9:30", "2025-02-01 09:30:00"),
-        ("01/02/2025 09:30:15", "2025-02-01 09:30:15"),
-        ("1-Feb-2025 09:30", "2025-02-01 09:30:00"),
-        ("\u00a001/02/2025\t", "2025-02-01 00:00:00"),
-        ("45689", "2025-02-01 00:00:00"),
-        ("45689.3958333333", "2025-02-01 09:30:00"),
-        ("29/02/2024", "2024-02-29 00:00:00"),
-        ("2999-12-31", "2999-12-31 00:00:00"),  # read, and refused by its own rule
-    ],
-)
-def test_a_time_is_read_as_a_trust_writes_it(written, local):
-    (row,) = read("starts_at", written)
-    assert (str(row["local"]), row["bad"]) == (local, False)
+TIMES = {
+    "2025-02-01 09:30": "2025-02-01 09:30:00",
+    "1/2/2025": "2025-02-01 00:00:00",
+    "01/02/2025 9:30": "2025-02-01 09:30:00",
+    "01/02/2025 09:30:15": "2025-02-01 09:30:15",
+    "1-Feb-2025 09:30": "2025-02-01 09:30:00",
+    "\u00a001/02/2025\t": "2025-02-01 00:00:00",
+    "45689": "2025-02-01 00:00:00",
+    "45689.3958333333": "2025-02-01 09:30:00",
+    "29/02/2024": "2024-02-29 00:00:00",
+    "2999-12-31": "2999-12-31 00:00:00",  # read, and refused by its own rule
+}
+NO_TIMES = ("infinity", "epoch", "29/02/2025", "13/13/2025", "2025", "soon", "4568", "25:00", "01/02/2025 25:00")
 
 
-@pytest.mark.parametrize(
-    "written",
-    ["infinity", "epoch", "29/02/2025", "13/13/2025", "2025", "soon", "4568", "25:00", "01/02/2025 25:00"],
-)
-def test_what_is_no_time_is_flagged_and_null(written):
-    (row,) = read("starts_at", written)
-    assert row == {"value": None, "local": None, "bad": True}
+def test_a_time_is_read_as_a_trust_writes_it():
+    found = {
+        written: (str(row["local"]), row["bad"]) for written, row in zip(TIMES, read("starts_at", *TIMES), strict=True)
+    }
+    assert found == {written: (local, False) for written, local in TIMES.items()}
+
+
+def test_what_is_no_time_is_flagged_and_null():
+    found = dict(zip(NO_TIMES, read("starts_at", *NO_TIMES), strict=True))
+    assert found == {written: {"value": None, "local": None, "bad": True} for written in NO_TIMES}
 
 
 def test_the_hour_that_clocks_leap_over_or_repeat_has_one_instant():
@@ -127,7 +126,7 @@ def test_either_kind_on_the_other_side_of_the_twelfth_clears_the_dates(proof):
     assert rules("2025-03-02 00:00:00", "13/02/2025", proof) == [None, None, None]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(st.dates(min_value=datetime.date(2024, 1, 2)), min_size=1, max_size=20))
 def test_a_column_that_is_day_first_throughout_is_never_in_doubt(days):
     written = [day.strftime("%d/%m/") + f"{day.year:04}" for day in days]
@@ -161,7 +160,7 @@ def test_a_format_that_the_engine_cannot_read_a_date_by_is_refused_by_name(patte
     assert refused.value.exit_code == 11
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(
     st.lists(st.datetimes(datetime.datetime(1990, 1, 1), datetime.datetime(2100, 1, 1)), min_size=1, max_size=20),
     st.sampled_from([("epoch", 1), ("epoch_ms", 1_000)]),

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.config.mapping_config import Mapping
 from dnapredict.data.engine.duckdb_engine import Workspace
@@ -162,27 +163,29 @@ def test_temporary_numbers_are_kept_and_placeholders_never_make_one_patient_of_t
         assert number == "N/A" or number not in str(found)
 
 
-@pytest.mark.parametrize("kind", ["local", False])
-@pytest.mark.parametrize(
-    "number",
-    [
-        *("TBC", "tba", " 999 ", "000", "Temp", "9999999999", "0", "-1", "1234567890"),
-        *("Not Registered", "No NHS Number", "To be confirmed", "New Patient", "Awaiting Number", "Tbc."),
-        *("Unknown Male", "Anonymous", "TEST PATIENT", "Walk-in", "not traced", "Baby"),
-    ],
+PLACEHOLDERS = (
+    *("TBC", "tba", " 999 ", "000", "Temp", "9999999999", "0", "-1", "1234567890"),
+    *("Not Registered", "No NHS Number", "To be confirmed", "New Patient", "Awaiting Number", "Tbc."),
+    *("Unknown Male", "Anonymous", "TEST PATIENT", "Walk-in", "not traced", "Baby"),
 )
+
+
+@pytest.mark.parametrize("kind", ["local", False])
 def test_a_placeholder_makes_no_patient_in_a_column_of_local_numbers_or_pseudonyms(
-    monkeypatch: pytest.MonkeyPatch, kind: str | bool, number: str
+    monkeypatch: pytest.MonkeyPatch, kind: str | bool
 ):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     mapping = Mapping.model_validate({"columns": {"patient_id": {"from": "NHS Number", "pseudonymise": kind}}})
-    _, rows = read([number, number, "RX17"], mapping=mapping)
-    assert len({row["patient_id"] for row in rows}) == 3
+    _, rows = read([*PLACEHOLDERS, *PLACEHOLDERS, "RX17", "RX17"], mapping=mapping)
+    patients = [row["patient_id"] for row in rows]
+    assert len(set(patients)) == 2 * len(PLACEHOLDERS) + 1
+    assert patients[-1] == patients[-2]
 
 
 @pytest.mark.parametrize(
     "appointment", [{"row_number": True}, {"id_from": ["patient_id", "starts_at"]}], ids=["row number", "hash"]
 )
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("kind", [True, "local", False])
 def test_a_placeholder_in_the_same_row_of_two_exports_makes_no_patient(
     monkeypatch: pytest.MonkeyPatch, appointment: dict, kind: str | bool
@@ -211,7 +214,7 @@ def test_two_forms_of_a_number_are_neither_merged_nor_passed_over(monkeypatch: p
     assert checked.ingest.numbers_in_two_forms == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.sets(st.text("ABTCEMP0129 /-", min_size=1, max_size=8), min_size=1, max_size=20))
 def test_no_two_numbers_of_people_share_a_pseudonym_and_no_placeholder_has_one(numbers: set[str]):
     found = pseudonyms(pa.chunked_array([sorted(numbers)], pa.string()), key=KEY.encode(), kind="nhs").to_pylist()

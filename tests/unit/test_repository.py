@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: locks, layout, what each module shows and what it may import."""
 
 import ast
+import functools
 import re
 import shutil
 import subprocess
@@ -51,8 +52,13 @@ def in_package(path: Path) -> str:
     return path.relative_to(ROOT / "src" / "dnapredict").as_posix()
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
     """Top-level names of what a module imports, wherever in the module it does."""
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name.partition(".")[0] for name in node.names)

@@ -19,6 +19,8 @@ from dnapredict.model.risk_model import SplineLogistic
 from dnapredict.model.tree_ensemble import Trees
 from dnapredict.registry import Registry
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 WORTH = CONFIG.worth
 TITLES = ("Days between booking and appointment", "Appointments missed & known", "Age")
 ALL = (

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.end_to_end.conftest import command
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -100,12 +100,7 @@ def test_the_command_says_it_in_a_sentence_and_exits_with_12(training, folder, t
     path.write_bytes(damages(path.read_bytes())[damage])
     (tmp_path / "list.csv").write_text("appointment_id\n1\n")
     words = ["score", tmp_path / "list.csv", "--out", tmp_path / "out.csv", "--model", "1", "--home", home]
-    done = subprocess.run(
-        [sys.executable, "-m", "dnapredict.cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command(*words)
     assert done.returncode == 12, done.stderr
     assert "the model is damaged" in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy
-from tests.unit.registry_homes import copy_of, without_charts  # noqa: F401 - a fixture
+from tests.unit.registry_homes import copy_of
 from tests.unit.risk_worlds import CONFIG, FACTORS, world
 from tests.unit.test_risk_artefact import PROVENANCE
 
@@ -227,23 +227,16 @@ def in_a_new_process(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], env=kept, capture_output=True, text=True, check=True)
 
 
-def test_nothing_of_mlflows_own_reaches_the_analyst(folder, tmp_path):
+def test_nothing_of_mlflows_own_reaches_the_analyst_and_it_collects_no_telemetry(folder, tmp_path):
     script = (
         "from pathlib import Path; from tests.unit.risk_worlds import CONFIG, world;"
         "from dnapredict.model.fit.training import train; from dnapredict.registry import Registry;"
         f"training = train(world(), config=CONFIG, directions=(1, 1, 0));"
-        f"Registry(Path({str(tmp_path)!r})).register(Path({str(folder)!r}), training)"
+        f"Registry(Path({str(tmp_path)!r})).register(Path({str(folder)!r}), training);"
+        "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )
     done = in_a_new_process(script)
-    assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_mlflow_collects_no_telemetry():
-    script = (
-        "from dnapredict.registry import mlflow_store; from mlflow.telemetry.client import get_telemetry_client;"
-        "print(get_telemetry_client())"
-    )
-    assert in_a_new_process(script).stdout == "None\n"
+    assert (done.stdout, done.stderr) == ("None\n", "")
 
 
 def test_a_trial_report_is_a_run_about_the_versions_that_scored_it_and_no_others(own, folder, training):

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.registry_homes import without_charts  # noqa: F401 - a fixture
 from tests.unit.risk_worlds import CONFIG, world
 from tests.unit.test_risk_artefact import PROVENANCE
 from tests.unit.test_tracking_compare import blurred, folder, training  # noqa: F401 - fixtures

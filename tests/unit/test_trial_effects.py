@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from dnapredict.fairness.measure.intervals import RateDifference
 from dnapredict.fairness.measure.membership import Group, Grouping, Membership
@@ -72,7 +73,7 @@ def test_the_risk_takes_away_variance_and_leaves_the_effect():
     assert abs(adjusted.value - -0.39 * 0.2) < 3 * adjusted.error
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(2, 5), st.integers(20, 60))
 def test_the_same_appointments_counted_several_times_are_no_more_certain(copies: int, patients: int):
     generator = np.random.default_rng(patients)

@@ -21,6 +21,8 @@ from dnapredict.worklist.calls.trial_register import TrialRegister
 from dnapredict.worklist.follow_up.outcome_store import OUTCOME_SCHEMA, OutcomeStore
 from dnapredict.worklist.plan.benefit_ranking import read_benefit_model
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 NAME, START, WEEKS = "Calls 2026", datetime.date(2026, 11, 30), 20
 MARKED = "patientmarked"
 

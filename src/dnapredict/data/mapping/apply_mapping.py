@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -13,7 +13,14 @@ from dnapredict.config.mapping_config import ColumnSource, Mapping
 from dnapredict.data.contract.columns import COLUMNS, CONTACT_NAMES, NAMES, Kind, column
 from dnapredict.data.contract.datetimes import EPOCHS, require_pattern
 from dnapredict.data.contract.known_names import HEADERS, SAYS_NOTHING, plain
-from dnapredict.data.contract.parsing import null_if_missing_word, parse, without_blanks
+from dnapredict.data.contract.parsing import (
+    clock_time,
+    drop_missing_words,
+    null_if_missing_word,
+    trimmed,
+    typed_value,
+    without_blanks,
+)
 from dnapredict.data.engine.duckdb_engine import engine_function, placeholder
 from dnapredict.data.mapping.file_joins import MATCHED, missing_column
 from dnapredict.data.mapping.geography import add_geography, area_of_postcode, columns_added
@@ -24,6 +31,7 @@ from dnapredict.errors import ConfigurationError
 # Helper columns for the calculation of the age.
 _START: Final = "clock::start"
 _BORN: Final = "clock::born"
+_CLOCK: Final = "clock::written::"
 _ID_DIGITS: Final = 32
 # Words for no in any column, and for a telephone number that is not there.
 _NO_VALUE: Final = tuple(dict.fromkeys((*SAYS_NOTHING, *(word for each in COLUMNS for word in each.no))))
@@ -123,10 +131,9 @@ def add_age(table: ir.Table, mapping: Mapping) -> ir.Table:
 
     NaN where the cell is no date. A birthday on 29 February is on 1 March of other years.
     """
-    # The two times are in a separate query, since the age uses each of them several times.
-    born = _mid_year(table) if mapping.columns["age_years"].birth_year else _local_time(table, "age_years", mapping)
-    clocks = {_START: _local_time(table, "starts_at", mapping), _BORN: born}
-    clocked = table.mutate(age_years=_text(table.age_years), **clocks)
+    own = table.columns
+    clocked = _with_clocks(table, mapping)
+    clocked = clocked.mutate(age_years=_text(clocked.age_years))
     start, born = clocked[_START], clocked[_BORN]
     had_birthday = _day_of_year(start) >= _day_of_year(born)
     years = (start.year() - born.year() - ibis.ifelse(had_birthday, 0, 1)).cast("float64")
@@ -134,7 +141,40 @@ def add_age(table: ir.Table, mapping: Mapping) -> ir.Table:
         # The engine reads a year of two digits up to 68 as one from 2000 on: who was born in 1934, as born in 2034.
         years = ibis.ifelse(years < 0, years + 100, years)
     no_date = clocked.age_years.notnull() & born.isnull()
-    return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).drop(_START, _BORN)
+    return clocked.mutate(age_years=ibis.ifelse(no_date, ibis.literal(float("nan")), years)).select(*own)
+
+
+def _with_clocks(table: ir.Table, mapping: Mapping) -> ir.Table:
+    """`table` with the local times at which appointments start and patients were born.
+
+    Each step is a separate query, as in the check of all columns: the next uses its columns several times, and one
+    expression for all of them takes five times as long to plan as the rest of the check.
+    """
+    times, sources = column("starts_at"), {_START: "starts_at", _BORN: "age_years"}
+    formats = {helper: _formats_of(name, mapping) for helper, name in sources.items()}
+    if mapping.columns["age_years"].birth_year:
+        table = table.mutate(**{_BORN: _mid_year(table)})
+        del sources[_BORN]
+    read = table.mutate(**{helper: trimmed(table[name], times) for helper, name in sources.items()})
+    read = read.mutate(**{helper: drop_missing_words(read[helper], times) for helper in sources})
+    clocks = {helper: clock_time(read[helper], times, formats[helper]) for helper in sources}
+    read = read.mutate(**{_CLOCK + helper: clock for helper, clock in clocks.items() if clock is not None})
+    locals_ = {
+        helper: typed_value(
+            read[helper],
+            times,
+            zone=mapping.timezone,
+            formats=formats[helper],
+            local=read[_CLOCK + helper] if _CLOCK + helper in read.columns else None,
+        ).local
+        for helper in sources
+    }
+    return read.mutate(**locals_)
+
+
+def _formats_of(name: str, mapping: Mapping) -> tuple[str, ...]:
+    origin = mapping.columns.get(name)
+    return origin.formats if origin else ()
 
 
 def _mid_year(table: ir.Table) -> ir.TimestampValue:
@@ -142,13 +182,6 @@ def _mid_year(table: ir.Table) -> ir.TimestampValue:
     text = _text(table.age_years).re_replace(r"\.0$", "")
     year = ibis.ifelse(text.re_search(r"^(19|20)\d\d$"), text, ibis.null("string"))
     return (year + ibis.literal("-07-01")).try_cast("timestamp")
-
-
-def _local_time(table: ir.Table, name: str, mapping: Mapping) -> ir.TimestampValue:
-    origin = mapping.columns.get(name)
-    formats = origin.formats if origin else ()
-    parsed = parse(table[name], column("starts_at"), zone=mapping.timezone, formats=formats)
-    return cast(ir.TimestampValue, parsed.local)
 
 
 def _day_of_year(time: ir.TimestampValue) -> ir.IntegerValue:

@@ -58,7 +58,9 @@ class Scoring:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the command in a process group of its own."""
-        words = ("score", "weekly.parquet", "--history", "past.parquet", "--home", "home", "--out", "scored")
+        # Whole paths, since the driver's Java works in another folder than its Python.
+        weekly, past, home = (str(self.place / name) for name in ("weekly.parquet", "past.parquet", "home"))
+        words = ("score", weekly, "--history", past, "--home", home, "--out", str(self.out))
         program = [sys.executable, "-c", DRIVER, self.address, str(self.place / "driver"), *words, "--engine", "spark"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with (self.place / "log").open("ab") as log:

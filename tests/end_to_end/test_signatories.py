@@ -17,6 +17,7 @@ from dnapredict.data import retention_clock
 from dnapredict.errors import ModelError
 from dnapredict.registry import Registry, decision_ledger
 from dnapredict.service import app
+from dnapredict.service.home_checks.examination import examine
 
 # Which numbers a report hides is not asked here, and to find them takes half of the time of an audit.
 SHIPPED = (
@@ -167,6 +168,11 @@ def test_when_conditions_have_ended_page_and_lists_say_so_for_14_days_and_then_n
             ahead.setattr(module, name, clock_at(400))
         assert score()[0] == 13
     assert score()[0] == 0
+    with monkeypatch.context() as ended_clock:
+        ended_clock.setattr(decision_ledger, "utc_now", clock_at(3))
+        before = Registry(home).decisions()
+        examine(home)  # changes nothing, also after a deadline
+        assert Registry(home).decisions() == before
     for days, code, told in ((2, 0, False), (3, 0, True), (16, 0, True), (17, 13, True)):
         monkeypatch.setattr(decision_ledger, "utc_now", clock_at(days))
         champion.refresh()

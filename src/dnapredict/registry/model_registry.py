@@ -202,10 +202,15 @@ class Registry:
             raise ModelError(problem)
         return self._usable(record, entries)
 
-    def in_use(self) -> tuple[str, str]:
+    def in_use(self, *, enters_end: bool = True) -> tuple[str, str]:
         """The version in use, if lists may be scored with it, and a message where MLflow's alias is another or "".
 
         A service asks every few seconds, so the ledger is read once.
+
+        Parameters
+        ----------
+        enters_end
+            Whether a deadline that has passed is entered in the ledger; False for a check that changes nothing.
 
         Raises
         ------
@@ -216,7 +221,8 @@ class Registry:
         version = "".join(champions(entries)[-1:])
         if not version:  # raises the reason
             return self.usable(CHAMPION), ""
-        return self._usable(self._store.version(version), entries), self._alias_problem(entries)
+        record = self._store.version(version)
+        return self._usable(record, entries, enters_end=enters_end), self._alias_problem(entries)
 
     def notice(self, name: str) -> str:
         """The sentence to print with each list while a version is used after its deadline; "" otherwise."""
@@ -224,24 +230,31 @@ class Registry:
         due = deadline(self._judged(identity), self.entries())
         return deadline_notice(identity.version, due, today=self._ledger.now().date())
 
-    def _usable(self, record: Any, entries: tuple[DecisionEntry, ...]) -> str:
+    def _usable(self, record: Any, entries: tuple[DecisionEntry, ...], *, enters_end: bool = True) -> str:
         identity = identity_of(self._store, record, entries)
         refuse_not_in_use(identity.version, entries, model=identity.model)
         judged = judgement(entries, identity.version, model=identity.model, content=identity.content)
         refuse_by_audit(identity.version, judged, action="used")
-        self._refuse_after_deadline(identity, judged, entries)
+        self._refuse_after_deadline(identity, judged, entries, enters_end=enters_end)
         refuse_changed_report(self._report_of(record, judged), judged)
         return identity.version
 
     def _refuse_after_deadline(
-        self, identity: Identity, judged: Judgement, entries: tuple[DecisionEntry, ...], *, promoting: bool = False
+        self,
+        identity: Identity,
+        judged: Judgement,
+        entries: tuple[DecisionEntry, ...],
+        *,
+        promoting: bool = False,
+        enters_end: bool = True,
     ) -> None:
         """Refuse a version after its deadline, and enter that it passed: no clock turned back revives it.
 
         A clock that jumped ahead refuses it too, and nothing is entered: once it is right, the version is used again.
         """
         due, today = deadline(judged, entries), self._ledger.now().date()
-        if due is not None and today > due.day and not promoting and not has_jumped_ahead(self._store.home):
+        enters_end &= not promoting and not has_jumped_ahead(self._store.home)
+        if due is not None and today > due.day and enters_end:
             ended = due.last_day if today > due.last_day else due.day
             data = identity.data | {"problem": due.problem, "day": ended.isoformat()}
             if not any(e.kind == "end" and (e["content"], e["day"]) == (data["content"], data["day"]) for e in entries):

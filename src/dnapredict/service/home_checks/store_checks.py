@@ -56,7 +56,7 @@ def registry(home: Path, _database: str | None = None) -> Iterator[HomeFinding]:
         problem = "is missing, or not the signature in the ledger."
         yield HomeFinding(path.relative_to(home).as_posix(), problem, REPAIR, partial(models.copy_signature, path))
     if any(entry.kind in _IN_USE for entry in decisions):
-        _, warning = models.in_use()
+        _, warning = models.in_use(enters_end=False)
         if warning:
             yield finding_of(warning, home)
         if not models.is_copied():

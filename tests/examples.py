@@ -10,4 +10,6 @@ PART = 30
 
 def examples(number: int) -> int:
     """So many examples, or with `--part` 30 of 100 of them; `conftest` loads the profile that says so."""
-    return math.ceil(number * hypothesis.settings.default.max_examples / ALL)
+    profile = hypothesis.settings.default
+    assert profile is not None
+    return math.ceil(number * profile.max_examples / ALL)

@@ -220,6 +220,7 @@ def test_a_damaged_note_of_a_folder_is_named_and_hinders_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = tmp_path / "home"
+    (home / "lists").mkdir(parents=True)  # of a home
     for name in ("one", "two"):
         moved(tmp_path / name / "done", "week.csv", days=31)
         note_folder(home, tmp_path / name, FolderUse.WATCHED)

@@ -70,7 +70,7 @@ def test_what_is_no_list_is_refused_with_the_reason(case: Case, workspace: Works
     require_quiet(case, str(refusal.value))
 
 
-@pytest.mark.cases(40)
+@pytest.mark.cases(60)
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=lambda case: case.name)
 def test_every_row_is_accounted_for_exactly_once(case: Case, workspace: Workspace, tmp_path: Path):
     told: list[str] = []

@@ -26,7 +26,6 @@ NAMED = """
 ROWS = [[cell.strip() for cell in line.split("|")] for line in NAMED.strip().splitlines()[1:]]
 
 
-@pytest.mark.cases(9)
 @pytest.mark.parametrize(("planted", "named", "how"), ROWS, ids=[row[0] for row in ROWS])
 def test_who_is_named(planted, named, how):
     found = search_harms(count_pairs(AuditData.of(PlantedWorld(planted, seed=4).table())))

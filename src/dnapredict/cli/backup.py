@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dnapredict.cli.messages import said_of, say
+from dnapredict.cli.messages import findings_sentence, say
 from dnapredict.cli.options import HOME, Home, ServiceFile, home_option
 from dnapredict.errors import StoreError
 
@@ -59,4 +59,4 @@ def restore(
     for each in findings:
         typer.echo(f"{each.path or folder.name}: {each.problem}\n  {each.mend}")
     if findings:
-        raise StoreError(f"{folder}: was restored, and has {said_of(findings)}")
+        raise StoreError(f"{folder}: was restored, and has {findings_sentence(findings)}")

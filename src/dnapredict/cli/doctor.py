@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnapredict.cli.messages import said_of, say
+from dnapredict.cli.messages import findings_sentence, say
 from dnapredict.cli.options import HOME, AsJson, Home, ServiceFile, home_option
 from dnapredict.errors import StoreError
 
@@ -44,7 +44,7 @@ def doctor(
         if done.is_sound:
             say(f"Sound: {len(examination.CHECKS)} checks ({', '.join(examination.CHECKS)}).")
     if not done.is_sound:
-        raise StoreError(f"{folder}: {said_of(done.findings)}")
+        raise StoreError(f"{folder}: {findings_sentence(done.findings)}")
 
 
 def _as_dict(done: "Examination", checks: tuple[str, ...]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def said_of(findings: Sequence["HomeFinding"]) -> str:
+def findings_sentence(findings: Sequence["HomeFinding"]) -> str:
     """How many findings a home has, after they were printed."""
     return (
         "1 finding. It says what mends it."

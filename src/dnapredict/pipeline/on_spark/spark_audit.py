@@ -118,10 +118,10 @@ def _models(registry: Registry, version: str, stored: StoredModel) -> dict[str, 
 
 def with_calls(scored: CheckedOnSpark, home: Path, workspace: Workspace, *, say: Say | None) -> pa.Table:
     """The scored appointments in order of time, with the calls that are recorded in the home."""
-    with_calls, filled = with_recorded_calls(scored, home, workspace)
+    recorded, filled = with_recorded_calls(scored, home, workspace)
     if filled and say is not None:
         say(filled)
-    return workspace.fetch(f"FROM {with_calls.rows.get_name()} ORDER BY {', '.join(IN_TIME)}")
+    return workspace.fetch(f"FROM {recorded.rows.get_name()} ORDER BY {', '.join(IN_TIME)}")
 
 
 def scored_since(

@@ -1,7 +1,8 @@
 """Watch the model in use on an extract on Apache Spark: the executors check, compute factors and score.
 
-What lists are made from, and the inputs of the model that need nothing but a row, come to this process in files, part
-by part. From there on the monitor is that of one machine.
+The executors write two sets of rows as files, which this process reads in parts: the appointments of the test period
+with their risks, and, of the appointments before it, the input columns that need no other row. The rest is the monitor
+of one machine.
 """
 
 import dataclasses
